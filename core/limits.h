@@ -1,4 +1,5 @@
-/* Every maximum, with its unit and its reason. Decoders check against these before they allocate. */
+/* Every maximum, with its unit and its reason. Decoders check against these before they allocate.
+ */
 
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
@@ -19,7 +20,7 @@
 #define LIMIT_DETAIL 255
 
 /* Hosts of one pool, and voters among them. */
-#define LIMIT_HOSTS 64
+#define LIMIT_HOSTS  64
 #define LIMIT_VOTERS 9
 
 /* Guests of one pool that must still load and list. */
@@ -27,7 +28,7 @@
 
 /* Devices of one guest. */
 #define LIMIT_DISKS 16
-#define LIMIT_VIFS 8
+#define LIMIT_VIFS  8
 
 /* Storage repositories of one pool. */
 #define LIMIT_REPOS 64
@@ -37,16 +38,16 @@
 
 /* Bytes of one frame between hosts on the control stream, and on the bulk stream. */
 #define LIMIT_FRAME_CONTROL (1024u * 1024u)
-#define LIMIT_FRAME_BULK (8u * 1024u * 1024u)
+#define LIMIT_FRAME_BULK    (8u * 1024u * 1024u)
 
 /* Bytes of one RPC request and of one RPC reply. A list of 100,000 guests comes in pages. */
 #define LIMIT_RPC_REQUEST (512u * 1024u)
-#define LIMIT_RPC_REPLY (8u * 1024u * 1024u)
+#define LIMIT_RPC_REPLY   (8u * 1024u * 1024u)
 
 /* Connected clients, requests under way of one client, and of all. */
-#define LIMIT_RPC_CLIENTS 512
+#define LIMIT_RPC_CLIENTS         512
 #define LIMIT_RPC_INFLIGHT_CLIENT 1024
-#define LIMIT_RPC_INFLIGHT 8192
+#define LIMIT_RPC_INFLIGHT        8192
 
 /* Depth of nested arrays and maps in anything we decode. */
 #define LIMIT_MP_DEPTH 12

@@ -97,22 +97,22 @@ struct wide {
 };
 
 static const struct wide wides[32] = {
-    [0x00] = {MP_NIL, 0, 0},          [0x01] = {MP_INVALID, 0, 0},
-    [0x02] = {MP_BOOL, 0, 0},         [0x03] = {MP_BOOL, 0, 0},
-    [0x04] = {MP_BIN, 1, 0},          [0x05] = {MP_BIN, 2, 0x100},
-    [0x06] = {MP_BIN, 4, 0x10000},    [0x07] = {MP_INVALID, 0, 0},
-    [0x08] = {MP_INVALID, 0, 0},      [0x09] = {MP_INVALID, 0, 0},
-    [0x0a] = {MP_INVALID, 0, 0},      [0x0b] = {MP_INVALID, 0, 0},
-    [0x0c] = {MP_UINT, 1, 0x80},      [0x0d] = {MP_UINT, 2, 0x100},
-    [0x0e] = {MP_UINT, 4, 0x10000},   [0x0f] = {MP_UINT, 8, 0x100000000ull},
-    [0x10] = {MP_INT, 1, 0},          [0x11] = {MP_INT, 2, 0},
-    [0x12] = {MP_INT, 4, 0},          [0x13] = {MP_INT, 8, 0},
-    [0x14] = {MP_INVALID, 0, 0},      [0x15] = {MP_INVALID, 0, 0},
-    [0x16] = {MP_INVALID, 0, 0},      [0x17] = {MP_INVALID, 0, 0},
-    [0x18] = {MP_INVALID, 0, 0},      [0x19] = {MP_STR, 1, 32},
-    [0x1a] = {MP_STR, 2, 0x100},      [0x1b] = {MP_STR, 4, 0x10000},
-    [0x1c] = {MP_ARRAY, 2, 16},       [0x1d] = {MP_ARRAY, 4, 0x10000},
-    [0x1e] = {MP_MAP, 2, 16},         [0x1f] = {MP_MAP, 4, 0x10000},
+    [0x00] = {MP_NIL, 0, 0},        [0x01] = {MP_INVALID, 0, 0},
+    [0x02] = {MP_BOOL, 0, 0},       [0x03] = {MP_BOOL, 0, 0},
+    [0x04] = {MP_BIN, 1, 0},        [0x05] = {MP_BIN, 2, 0x100},
+    [0x06] = {MP_BIN, 4, 0x10000},  [0x07] = {MP_INVALID, 0, 0},
+    [0x08] = {MP_INVALID, 0, 0},    [0x09] = {MP_INVALID, 0, 0},
+    [0x0a] = {MP_INVALID, 0, 0},    [0x0b] = {MP_INVALID, 0, 0},
+    [0x0c] = {MP_UINT, 1, 0x80},    [0x0d] = {MP_UINT, 2, 0x100},
+    [0x0e] = {MP_UINT, 4, 0x10000}, [0x0f] = {MP_UINT, 8, 0x100000000ull},
+    [0x10] = {MP_INT, 1, 0},        [0x11] = {MP_INT, 2, 0},
+    [0x12] = {MP_INT, 4, 0},        [0x13] = {MP_INT, 8, 0},
+    [0x14] = {MP_INVALID, 0, 0},    [0x15] = {MP_INVALID, 0, 0},
+    [0x16] = {MP_INVALID, 0, 0},    [0x17] = {MP_INVALID, 0, 0},
+    [0x18] = {MP_INVALID, 0, 0},    [0x19] = {MP_STR, 1, 32},
+    [0x1a] = {MP_STR, 2, 0x100},    [0x1b] = {MP_STR, 4, 0x10000},
+    [0x1c] = {MP_ARRAY, 2, 16},     [0x1d] = {MP_ARRAY, 4, 0x10000},
+    [0x1e] = {MP_MAP, 2, 16},       [0x1f] = {MP_MAP, 4, 0x10000},
 };
 
 /* Signed numbers must be negative and not fit the next shorter form. */
@@ -160,7 +160,8 @@ static struct head read_any(const struct mp_reader *r)
         return (struct head){.type = MP_STR, .number = c & 0x1f, .head_size = 1};
     }
     if (c >= 0xe0) {
-        return (struct head){.type = MP_INT, .number = (uint64_t)(int64_t)(int8_t)c, .head_size = 1};
+        return (struct head){
+            .type = MP_INT, .number = (uint64_t)(int64_t)(int8_t)c, .head_size = 1};
     }
     return read_wide(r, c);
 }

@@ -1,11 +1,10 @@
+#include <assert.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "core/clock.h"
 #include "core/os_random.h"
 #include "core/rng.h"
-
-#include <assert.h>
-#include <sys/random.h>
 
 static uint64_t read_ns(clockid_t which)
 {
@@ -34,8 +33,7 @@ static uint64_t os_wall_ms(struct clock *clock)
 
 struct clock *os_clock(void)
 {
-    static struct clock c = {
-        .mono_ms = os_mono_ms, .mono_ns = os_mono_ns, .wall_ms = os_wall_ms};
+    static struct clock c = {.mono_ms = os_mono_ms, .mono_ns = os_mono_ns, .wall_ms = os_wall_ms};
     return &c;
 }
 

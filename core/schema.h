@@ -10,7 +10,8 @@
  *         F(enm,  policy, on_exit,     OPT, 0,  3,       0, "",    "What to do when it exits")   \
  *         F(list, disks,  disk,        OPT, 0,  16,      0, "",    "Disks")
  *     SCHEMA_STRUCT(guest_set, GUEST_SET_FIELDS)      // in a header: struct guest_set
- *     SCHEMA_DEFINE(guest_set, GUEST_SET_FIELDS)      // in one .c: const struct schema schema_guest_set
+ *     SCHEMA_DEFINE(guest_set, GUEST_SET_FIELDS)      // in one .c: const struct schema
+ * schema_guest_set
  *
  * Kinds: bool, u32, u64, enm (index into a table of names), str (UTF-8, char[max + 1]), bin (up to
  * max bytes with a count), id (16 bytes), rec (a nested record), list (up to max nested records),
@@ -92,14 +93,23 @@ struct schema {
 #define SCHEMA_M_u64(NAME, AUX, MAX)  uint64_t NAME;
 #define SCHEMA_M_enm(NAME, AUX, MAX)  uint32_t NAME;
 #define SCHEMA_M_str(NAME, AUX, MAX)  char NAME[(MAX) + 1];
-#define SCHEMA_M_bin(NAME, AUX, MAX)  uint8_t NAME[MAX]; uint32_t NAME##_n;
-#define SCHEMA_M_id(NAME, AUX, MAX)   struct id NAME;
-#define SCHEMA_M_rec(NAME, AUX, MAX)  struct AUX NAME;
-#define SCHEMA_M_list(NAME, AUX, MAX) struct AUX NAME[MAX]; uint32_t NAME##_n;
-#define SCHEMA_M_strs(NAME, AUX, MAX) char NAME[MAX][LIMIT_NAME + 1]; uint32_t NAME##_n;
+#define SCHEMA_M_bin(NAME, AUX, MAX) \
+    uint8_t NAME[MAX];               \
+    uint32_t NAME##_n;
+#define SCHEMA_M_id(NAME, AUX, MAX)  struct id NAME;
+#define SCHEMA_M_rec(NAME, AUX, MAX) struct AUX NAME;
+#define SCHEMA_M_list(NAME, AUX, MAX) \
+    struct AUX NAME[MAX];             \
+    uint32_t NAME##_n;
+#define SCHEMA_M_strs(NAME, AUX, MAX) \
+    char NAME[MAX][LIMIT_NAME + 1];   \
+    uint32_t NAME##_n;
 #define SCHEMA_MEMBER(KIND, NAME, AUX, FLAGS, MIN, MAX, DEF, UNIT, HELP) \
     SCHEMA_M_##KIND(NAME, AUX, MAX)
-#define SCHEMA_STRUCT(RECORD, FIELDS) struct RECORD { FIELDS(SCHEMA_MEMBER) };
+#define SCHEMA_STRUCT(RECORD, FIELDS) \
+    struct RECORD {                   \
+        FIELDS(SCHEMA_MEMBER)         \
+    };
 
 /* Rows. SCHEMA_RECORD must be the record's name where the table is defined. */
 #define SCHEMA_K_bool FIELD_BOOL
@@ -115,11 +125,11 @@ struct schema {
 #define SCHEMA_A_bool(NAME, AUX)
 #define SCHEMA_A_u32(NAME, AUX)
 #define SCHEMA_A_u64(NAME, AUX)
-#define SCHEMA_A_enm(NAME, AUX)  .names = &enum_##AUX,
+#define SCHEMA_A_enm(NAME, AUX) .names = &enum_##AUX,
 #define SCHEMA_A_str(NAME, AUX)
-#define SCHEMA_A_bin(NAME, AUX)  .count_offset = offsetof(struct SCHEMA_RECORD, NAME##_n),
+#define SCHEMA_A_bin(NAME, AUX) .count_offset = offsetof(struct SCHEMA_RECORD, NAME##_n),
 #define SCHEMA_A_id(NAME, AUX)
-#define SCHEMA_A_rec(NAME, AUX)  .nested = &schema_##AUX,
+#define SCHEMA_A_rec(NAME, AUX) .nested = &schema_##AUX,
 #define SCHEMA_A_list(NAME, AUX) \
     .nested = &schema_##AUX, .count_offset = offsetof(struct SCHEMA_RECORD, NAME##_n),
 #define SCHEMA_A_strs(NAME, AUX) .count_offset = offsetof(struct SCHEMA_RECORD, NAME##_n),
@@ -128,19 +138,18 @@ struct schema {
      .kind = SCHEMA_K_##KIND,                                         \
      .flags = FIELD_##FLAGS,                                          \
      .offset = offsetof(struct SCHEMA_RECORD, NAME),                  \
-     SCHEMA_A_##KIND(NAME, AUX)                                       \
-     .min = (MIN),                                                    \
+     SCHEMA_A_##KIND(NAME, AUX).min = (MIN),                          \
      .max = (MAX),                                                    \
      .def = (DEF),                                                    \
      .unit = (UNIT),                                                  \
      .help = (HELP)},
-#define SCHEMA_DEFINE(RECORD, FIELDS)                               \
-    static const struct field fields_##RECORD[] = {FIELDS(SCHEMA_ROW)}; \
-    const struct schema schema_##RECORD = {                         \
-        .name = #RECORD,                                            \
-        .fields = fields_##RECORD,                                  \
-        .n = sizeof fields_##RECORD / sizeof fields_##RECORD[0],    \
-        .size = sizeof(struct RECORD)};
+#define SCHEMA_DEFINE(RECORD, FIELDS)                                                              \
+    static const struct field fields_##RECORD[] = {FIELDS(SCHEMA_ROW)};                            \
+    const struct schema schema_##RECORD = {.name = #RECORD,                                        \
+                                           .fields = fields_##RECORD,                              \
+                                           .n =                                                    \
+                                               sizeof fields_##RECORD / sizeof fields_##RECORD[0], \
+                                           .size = sizeof(struct RECORD)};
 
 /* Zero the record and set every default. */
 void schema_init(const struct schema *s, void *record);
@@ -148,14 +157,25 @@ void schema_init(const struct schema *s, void *record);
 /* Append the record's one encoding. The record must pass schema_check(). */
 void schema_encode(const struct schema *s, const void *record, struct buf *out);
 
-/* Read one record at the cursor. ERR_UNKNOWN for a key that is no field, ERR_INVALID for a value out
- * of its limits, ERR_MALFORMED for a wrong type, order, a missing REQ field, or a default written
- * out; the message names the field. The record's bytes are fully set, padding included. */
+/* Read one record at the cursor. ERR_UNKNOWN for a key that is no field, ERR_INVALID for a value
+ * out of its limits, ERR_MALFORMED for a wrong type, order, a missing REQ field, or a default
+ * written out; the message names the field. The record's bytes are fully set, padding included. */
 int schema_decode(const struct schema *s, struct mp_reader *in, void *record, struct err *e);
 
 /* schema_decode() of exactly these bytes. */
-int schema_decode_all(
-    const struct schema *s, const void *data, size_t len, void *record, struct err *e);
+int schema_decode_all(const struct schema *s,
+                      const void *data,
+                      size_t len,
+                      void *record,
+                      struct err *e);
+
+/* The same, telling the field at fault instead of a sentence: its name in the table, "" when it is
+ * no field's fault. For outcomes, which are replicated and so must not hold prose. */
+int schema_decode_field(const struct schema *s,
+                        const void *data,
+                        size_t len,
+                        void *record,
+                        const char **ret_field);
 
 /* The same limits over a record made by a program: ERR_INVALID names the field. */
 int schema_check(const struct schema *s, const void *record, struct err *e);
@@ -164,7 +184,8 @@ int schema_check(const struct schema *s, const void *record, struct err *e);
 const struct field *schema_find(const struct schema *s, const char *name);
 
 /* Set one field from text, as typed: "512", "2GiB" where the unit is MiB, "on"/"off", an enum's
- * name, hex for bin, commas between strs. ERR_INVALID says what would be right. Not for rec/list. */
+ * name, hex for bin, commas between strs. ERR_INVALID says what would be right. Not for rec/list.
+ */
 int schema_set_text(const struct field *f, const char *text, void *record, struct err *e);
 
 /* The field's value as text for a table cell; "" when it equals an empty default. */
