@@ -154,8 +154,10 @@ extern const struct enum_names enum_guest_report_what;
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation")
 /* clang-format on */
 
-/* struct cmd_guest_create and so on; number CMD_GUEST_CREATE follows from CMD_NUMBER(). */
-#define C(NUMBER, NAME, WHO, TITLE, SUMMARY) SCHEMA_STRUCT(cmd_##NAME, CMD_##NAME)
+/* struct cmd_guest_create and schema_cmd_guest_create, and so on. */
+#define C(NUMBER, NAME, WHO, TITLE, SUMMARY)  \
+    SCHEMA_STRUCT(cmd_##NAME, CMD_##NAME) \
+    extern const struct schema schema_cmd_##NAME;
 #include "fsm/commands.def"
 #undef C
 
@@ -174,10 +176,10 @@ enum command_who {
 
 struct command {
     uint32_t number;
+    enum command_who who;
     const char *name;  /* "guest_create": its name on the wire. */
     const char *title; /* "guest create": as typed. */
     const char *summary;
-    enum command_who who;
     const struct schema *schema;
 };
 

@@ -173,7 +173,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  image,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Image it was made from") \
     F(u64,  created_ms,      _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of its creation") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
-    F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot")
+    F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
+    F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -200,7 +201,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(bool, live,            _,          OPT,    0,  1,             1,    "",    "The guest runs while it is copied") \
     F(u32,  rate_mib_per_s,  _,          OPT,    0,  1000000,       0,    "MiB/s", "Bandwidth limit; 0 is none") \
     F(u64,  created_ms,      _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of its begin") \
-    F(u64,  deadline_ms,     _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time after which the master ends it") \
+    F(u64,  deadline_ms,     _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time after which the master ends it; 0 is none") \
     F(u64,  ended_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of its end") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it failed: an error number, without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What went wrong, in words") \

@@ -101,7 +101,7 @@ int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome 
  * not keep one open longer than a request or a snapshot needs: it pins old pages. A view is used by
  * one thread at a time and may be handed to a worker. */
 struct fsm_view;
-struct fsm_view *fsm_view_open(struct fsm *f);
+struct fsm_view *fsm_view_open(struct fsm *f); /* NULL only when a thousand are open already. */
 struct fsm_view *fsm_view_close(struct fsm_view *v); /* NULL is accepted; returns NULL. */
 uint64_t fsm_view_index(const struct fsm_view *v);
 struct hash128 fsm_view_hash(const struct fsm_view *v);
@@ -136,6 +136,10 @@ struct fsm_counts {
     uint64_t hosts, guests, running, repos, ops_open, events, requests;
 };
 void fsm_count(struct fsm_view *v, struct fsm_counts *ret);
+
+/* Log time: what deadline_ms, since_ms and the like are measured in. It stands still while nothing
+ * is proposed, and may lag or lead every host's clock. */
+uint64_t fsm_log_time(struct fsm_view *v);
 
 /* --- snapshots ----------------------------------------------------------------------------- */
 

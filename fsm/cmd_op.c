@@ -1,0 +1,78 @@
+/* The end of an operation from outside: cancelled by somebody, or expired by the master. */
+
+#include "fsm/apply.h"
+
+/* End the operation before its work is done, as cancelled or timed out. False when its kind has no
+ * way back; nothing is written then. */
+static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cancel)
+{
+    enum op_state state = cancel ? OP_CANCELLED : OP_FAILED;
+    uint32_t code = cancel ? -ERR_CANCELLED : -ERR_TIMEOUT;
+    if (migration_is_open(o)) {
+        abort_migration(a, o, g, state, code, "");
+        return true;
+    }
+    if (o->kind == OP_MIGRATE || (cancel && o->kind != OP_START)) {
+        return false;
+    }
+    op_end(a, o, state, code, "");
+    g->op = 0;
+    switch ((enum op_kind)o->kind) {
+    case OP_START:
+        g->state = GUEST_STOPPING;
+        g->stop = STOP_DESTROY;
+        g->want = WANT_OFF;
+        g->code = cancel ? 0 : code; /* Not 0: it is FAILED once it is gone. */
+        break;
+    case OP_SHUTDOWN:
+        g->state = GUEST_RUNNING;
+        g->stop = STOP_NONE;
+        g->want = WANT_RUNNING;
+        break;
+    case OP_PAUSE: g->want = WANT_RUNNING; break;
+    case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_DESTROY:
+    case OP_MIGRATE: break;
+    }
+    return true;
+}
+
+static void end_by_number(struct apply *a, uint64_t id, bool cancel)
+{
+    struct op o;
+    struct guest old;
+    if (!need_op(a, id, &o)) {
+        return;
+    }
+    if (o.state != OP_RUNNING) {
+        reject_phase(a, &o);
+        return;
+    }
+    if (!guest_of(a, &o, &old)) {
+        return;
+    }
+    struct guest g = old;
+    if (!end_early(a, &o, &g, cancel)) {
+        struct outcome *out = reject_state(a, "operation", o.subject,
+                                           o.kind == OP_MIGRATE ? "phase" : "cancel", o.phase);
+        out->b = o.id;
+        return;
+    }
+    save_guest(a, &old, &g);
+    emit_guest(a, g.state == GUEST_STOPPING ? "guest.stopping" : "guest.changed", &g,
+               cancel ? "cancelled" : "timeout");
+}
+
+void cmd_op_cancel(struct apply *a, const void *record)
+{
+    const struct cmd_op_cancel *c = record;
+    end_by_number(a, c->id, /*cancel=*/true);
+}
+
+/* Whether the deadline has passed is for the master to say: log time stands still while nothing is
+ * proposed, and its clock does not. */
+void cmd_op_expire(struct apply *a, const void *record)
+{
+    const struct cmd_op_expire *c = record;
+    end_by_number(a, c->id, /*cancel=*/false);
+}

@@ -1,0 +1,271 @@
+/* What became of a guest on its host.
+ *
+ * Only the host that owns the guest, speaking of the current run epoch, is believed; and the target
+ * of a migration, speaking of its incoming copy. Everything else is STALE: the reporter will see
+ * from the state what to do with what it has.
+ *
+ *   STARTING ──started──▶ RUNNING or PAUSED, as wanted     ──failed──▶ FAILED
+ *   RUNNING  ──paused──▶  PAUSED ──unpaused──▶ RUNNING
+ *   STOPPING ──exited──▶  STOPPED (FAILED, when it is stopped because its start timed out)
+ *   others   ──exited──▶  by on_poweroff, on_reboot, on_crash: STOPPED, STARTING again, or FAILED
+ *                         with the host kept, so that the copy can be looked at (preserve) */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/util.h"
+
+#include "fsm/apply.h"
+
+struct report {
+    struct apply *a;
+    const struct cmd_guest_report *c;
+    struct guest old; /* As stored. */
+    struct guest g;   /* As it will be. */
+    struct op op;     /* Of the guest; op.state is OP_DONE when there is none. */
+};
+
+static bool op_is(const struct report *r, enum op_kind kind)
+{
+    return r->op.state == OP_RUNNING && r->op.kind == kind;
+}
+
+static void end_op(struct report *r, enum op_state state, uint32_t code)
+{
+    if (r->op.state == OP_RUNNING) {
+        op_end(r->a, &r->op, state, code, r->c->detail);
+        r->g.op = 0;
+    }
+}
+
+static void save(struct report *r, const char *event, const char *detail)
+{
+    save_guest(r->a, &r->old, &r->g);
+    emit_guest(r->a, event, &r->g, detail);
+}
+
+/* The code that the reporter gave, or what it must have meant. */
+static uint32_t code_or(const struct report *r, int code)
+{
+    return r->c->code != 0 ? r->c->code : (uint32_t)-code;
+}
+
+static void fail_guest(struct report *r, uint32_t code)
+{
+    enum exit_reason exit = r->g.exit;
+    stop_guest(&r->g, exit);
+    r->g.state = GUEST_FAILED;
+    r->g.code = code;
+    (void)str_copy(r->g.detail, sizeof r->g.detail, r->c->detail);
+}
+
+static void unexpected(struct report *r)
+{
+    (void)reject_state(r->a, "guest", r->old.name, "report", r->old.state);
+}
+
+/* --- exited -------------------------------------------------------------------------------- */
+
+/* A new run on the same host. The memory is promised there already. */
+static void run_again(struct report *r)
+{
+    struct guest *g = &r->g;
+    g->run_epoch = give_epoch(r->a);
+    g->state = GUEST_STARTING;
+    g->restarts++;
+    g->changed = false;
+    if (op_is(r, OP_START)) { /* The start goes on: it ends when a run has started. */
+        r->op.dst_epoch = g->run_epoch;
+        op_save(r->a, &r->op);
+    }
+    save(r, "guest.starting", enum_exit_reason.names[g->exit]);
+}
+
+static bool ran_well(const struct report *r)
+{
+    bool ran = r->old.state == GUEST_RUNNING || r->old.state == GUEST_PAUSED;
+    return ran && r->a->now_ms - r->old.since_ms >= RAN_WELL_MS;
+}
+
+static enum on_exit policy(const struct report *r)
+{
+    switch ((enum exit_reason)r->c->exit) {
+    case EXIT_POWEROFF: return (enum on_exit)r->g.config.on_poweroff;
+    case EXIT_REBOOT: return (enum on_exit)r->g.config.on_reboot;
+    case EXIT_CRASH: return (enum on_exit)r->g.config.on_crash;
+    case EXIT_NONE:
+    case EXIT_DESTROYED: /* By nobody who asked us: as if it had been lost. */
+    case EXIT_LOST: break;
+    }
+    return ON_EXIT_RESTART;
+}
+
+static void exited_by_itself(struct report *r)
+{
+    struct guest *g = &r->g;
+    bool died = g->exit == EXIT_CRASH || g->exit == EXIT_LOST || g->exit == EXIT_DESTROYED;
+    enum on_exit what = policy(r);
+    if (ran_well(r)) {
+        g->restarts = 0;
+    }
+    if (migration_is_open(&r->op)) {
+        abort_migration(r->a, &r->op, g, OP_FAILED, code_or(r, ERR_CRASHED), r->c->detail);
+    } else if (op_is(r, OP_START) && !died) {
+        end_op(r, OP_DONE, 0);
+    } else if (!op_is(r, OP_START)) {
+        end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
+    }
+    if (what == ON_EXIT_RESTART && !(died && g->restarts >= MAX_RESTARTS)) {
+        run_again(r);
+        return;
+    }
+    end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
+    if (what == ON_EXIT_RESTART) {
+        fail_guest(r, code_or(r, ERR_CRASHED));
+        save(r, "guest.failed", enum_exit_reason.names[g->exit]);
+    } else if (what == ON_EXIT_PRESERVE) {
+        g->state = GUEST_FAILED;
+        g->want = WANT_OFF;
+        g->code = died ? code_or(r, ERR_CRASHED) : 0;
+        (void)str_copy(g->detail, sizeof g->detail, r->c->detail);
+        save(r, "guest.failed", "preserved");
+    } else {
+        stop_guest(g, g->exit);
+        save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
+    }
+}
+
+static void exited(struct report *r)
+{
+    struct guest *g = &r->g;
+    if (r->c->exit == EXIT_NONE) {
+        reject_field(r->a, "exit");
+        return;
+    }
+    g->exit = r->c->exit;
+    if (g->state == GUEST_FAILED) { /* The copy that was preserved is gone. */
+        memset(g->host, 0, sizeof g->host);
+        save(r, "guest.changed", "gone");
+    } else if (g->stop == STOP_DESTROY && g->code != 0) {
+        fail_guest(r, g->code); /* Its start had timed out. */
+        save(r, "guest.failed", enum_exit_reason.names[g->exit]);
+    } else if (g->stop != STOP_NONE) {
+        end_op(r, OP_DONE, 0);
+        stop_guest(g, g->exit);
+        save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
+    } else {
+        exited_by_itself(r);
+    }
+}
+
+/* --- the others ---------------------------------------------------------------------------- */
+
+static void started(struct report *r)
+{
+    struct guest *g = &r->g;
+    bool switched = op_is(r, OP_MIGRATE) && r->op.phase == OP_PHASE_SWITCHED;
+    if (g->state != GUEST_STARTING && !switched) {
+        return; /* A daemon that came back says what is known. */
+    }
+    g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING;
+    end_op(r, OP_DONE, 0);
+    save(r, "guest.started", switched ? "migrated" : "");
+}
+
+/* The work of the open operation could not be done. */
+static void op_failed(struct report *r)
+{
+    struct guest *g = &r->g;
+    switch ((enum op_kind)r->op.kind) {
+    case OP_SHUTDOWN:
+        g->state = GUEST_RUNNING;
+        g->stop = STOP_NONE;
+        g->want = WANT_RUNNING;
+        break;
+    case OP_PAUSE: g->want = WANT_RUNNING; break;
+    case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_START:
+    case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
+    case OP_MIGRATE: break;
+    }
+    end_op(r, OP_FAILED, code_or(r, ERR_HYPERVISOR));
+    save(r, "guest.changed", "failed");
+}
+
+static void failed(struct report *r)
+{
+    struct guest *g = &r->g;
+    if (g->state == GUEST_STARTING) {
+        end_op(r, OP_FAILED, code_or(r, ERR_HYPERVISOR));
+        fail_guest(r, code_or(r, ERR_HYPERVISOR));
+        save(r, "guest.failed", "");
+    } else if (migration_is_open(&r->op)) {
+        abort_migration(r->a, &r->op, g, OP_FAILED, code_or(r, ERR_HYPERVISOR), r->c->detail);
+        save(r, "guest.changed", "aborted");
+    } else if (op_is(r, OP_MIGRATE)) { /* The copy at the target did not go on: it is lost. */
+        g->exit = EXIT_CRASH;
+        exited_by_itself(r);
+    } else if (r->op.state == OP_RUNNING) {
+        op_failed(r);
+    } else {
+        unexpected(r);
+    }
+}
+
+static void paused(struct report *r, enum guest_state from, enum guest_state to, enum op_kind kind)
+{
+    if (r->g.state != from) {
+        return;
+    }
+    r->g.state = to;
+    if (op_is(r, kind)) {
+        end_op(r, OP_DONE, 0);
+    }
+    save(r, to == GUEST_PAUSED ? "guest.paused" : "guest.unpaused", "");
+}
+
+/* The target speaks of its incoming copy, which must not run yet. */
+static void from_target(struct report *r)
+{
+    if (r->c->what != REPORT_FAILED && r->c->what != REPORT_EXITED) {
+        unexpected(r);
+        return;
+    }
+    abort_migration(r->a, &r->op, &r->g, OP_FAILED, code_or(r, ERR_HYPERVISOR), r->c->detail);
+    save(r, "guest.changed", "aborted");
+}
+
+void cmd_guest_report(struct apply *a, const void *record)
+{
+    struct report *r = &(struct report){.a = a, .c = record};
+    if (!need_guest(a, r->c->name, 0, &r->old)) {
+        return;
+    }
+    r->g = r->old;
+    const struct key k = key_number('O', r->old.op);
+    schema_init(&schema_op, &r->op);
+    r->op.state = OP_DONE;
+    if (r->old.op != 0 && rows_get(a->t, &k, &schema_op, &r->op) != 0) {
+        kv_fail(a->t, ERR_CORRUPT, "store: a guest's operation is not there");
+        return;
+    }
+    if (migration_is_open(&r->op) && strcmp(r->c->host, r->op.dst) == 0 &&
+        r->c->epoch == r->op.dst_epoch) {
+        from_target(r);
+        return;
+    }
+    if (strcmp(r->c->host, r->old.host) != 0 || r->c->epoch != r->old.run_epoch) {
+        struct outcome *o = reject(a, ERR_STALE, "guest", r->old.name);
+        (void)str_copy(o->detail, sizeof o->detail, "epoch");
+        o->a = r->c->epoch;
+        o->b = r->old.run_epoch;
+        return;
+    }
+    switch ((enum guest_report_what)r->c->what) {
+    case REPORT_STARTED: started(r); break;
+    case REPORT_FAILED: failed(r); break;
+    case REPORT_EXITED: exited(r); break;
+    case REPORT_PAUSED: paused(r, GUEST_RUNNING, GUEST_PAUSED, OP_PAUSE); break;
+    case REPORT_UNPAUSED: paused(r, GUEST_PAUSED, GUEST_RUNNING, OP_UNPAUSE); break;
+    }
+}

@@ -1,0 +1,155 @@
+/* Sentences for people, made from outcomes at the edge: no prose is replicated. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/util.h"
+
+#include "fsm/commands.h"
+#include "fsm/entity.h"
+
+struct reason {
+    const char *token;
+    const char *text;
+};
+
+static const struct reason reasons[] = {
+#define R(TOKEN, TEXT) {#TOKEN, TEXT},
+#include "fsm/reasons.def"
+#undef R
+};
+
+static const char *reason_text(const char *token)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+        if (strcmp(reasons[i].token, token) == 0) {
+            return reasons[i].text;
+        }
+    }
+    return token;
+}
+
+static const char *state_name(const struct outcome *o)
+{
+    static const struct {
+        const char *what;
+        const struct enum_names *names;
+    } kinds[] = {
+        {"guest", &enum_guest_state},
+        {"host", &enum_host_state},
+        {"repository", &enum_repo_state},
+        {"operation", &enum_op_phase},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(kinds[i].what, o->what) == 0 && o->a < kinds[i].names->n) {
+            return kinds[i].names->names[o->a];
+        }
+    }
+    return "in another state";
+}
+
+static void state_text(const struct outcome *o, struct buf *out)
+{
+    if (strcmp(o->detail, "op") == 0) {
+        buf_printf(out, "guest %s is %s: operation %" PRIu64 " is under way", o->name,
+                   state_name(o), o->b);
+    } else if (strcmp(o->what, "operation") == 0) {
+        buf_printf(out, "operation %" PRIu64 " of guest %s is %s: %s", o->b, o->name, state_name(o),
+                   reason_text(o->detail));
+    } else {
+        buf_printf(out, "%s %s is %s: %s", o->what, o->name, state_name(o), reason_text(o->detail));
+    }
+}
+
+static void stale_text(const struct outcome *o, struct buf *out)
+{
+    static const struct {
+        const char *detail;
+        const char *name;
+    } kinds[] = {{"generation", "generation"},
+                 {"epoch", "run epoch"},
+                 {"raft_id", "member number"},
+                 {"incarnation", "incarnation"}};
+    const char *name = o->detail;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(kinds[i].detail, o->detail) == 0) {
+            name = kinds[i].name;
+        }
+    }
+    buf_printf(out, "%s %s was changed meanwhile: its %s is %" PRIu64 ", not %" PRIu64, o->what,
+               o->name, name, o->b, o->a);
+}
+
+/* "guest create: memory_mib must be 8 to 16777216 MiB" */
+static void field_text(const struct outcome *o, struct buf *out)
+{
+    const struct command *c = command_by_name(o->name);
+    buf_printf(out, "%s", c == NULL ? "the command" : c->title);
+    if (o->detail[0] != '\0') {
+        buf_printf(out, ": field %s", o->detail);
+    }
+    buf_printf(out, ": %s", err_text(-(int)o->code));
+}
+
+static void in_use_text(const struct outcome *o, struct buf *out)
+{
+    buf_printf(out, "%s %s is in use", o->what, o->name);
+    if (o->detail[0] != '\0') {
+        buf_printf(out, " by guest %s", o->detail);
+    } else if (o->a != 0) {
+        buf_printf(out, " by %" PRIu64 " guests", o->a);
+    }
+}
+
+static void not_found_text(const struct outcome *o, struct buf *out)
+{
+    if (o->name[0] != '\0') {
+        buf_printf(out, "%s %s not found", o->what, o->name);
+    } else {
+        buf_printf(out, "%s %" PRIu64 " not found", o->what, o->a);
+    }
+}
+
+static void exists_text(const struct outcome *o, struct buf *out)
+{
+    if (o->detail[0] != '\0') {
+        buf_printf(out, "%s %s is taken by %s", o->what, o->detail, o->name);
+    } else {
+        buf_printf(out, "%s %s already exists", o->what, o->name);
+    }
+}
+
+static bool known_text(const struct outcome *o, struct buf *out)
+{
+    switch (-(int)o->code) {
+    case ERR_OK: buf_printf(out, "done"); return true;
+    case ERR_STATE: state_text(o, out); return true;
+    case ERR_STALE: stale_text(o, out); return true;
+    case ERR_IN_USE: in_use_text(o, out); return true;
+    case ERR_NOT_FOUND: not_found_text(o, out); return true;
+    case ERR_EXISTS: exists_text(o, out); return true;
+    case ERR_NO_POOL: buf_printf(out, "there is no pool yet: make one with pool init"); return true;
+    case ERR_TOO_BIG:
+        buf_printf(out, "too many %s: a pool has at most %" PRIu64, o->what, o->a);
+        return true;
+    case ERR_NO_ROOM:
+        buf_printf(out, "not enough room on %s: %" PRIu64 " MiB needed, %" PRIu64 " MiB free",
+                   o->name, o->a, o->b);
+        return true;
+    default: return false;
+    }
+}
+
+void outcome_text(const struct outcome *o, struct buf *out)
+{
+    if (strcmp(o->what, "field") == 0) {
+        field_text(o, out);
+    } else if (strcmp(o->what, "command") == 0 && o->code == -ERR_UNKNOWN) {
+        buf_printf(out, "command number %" PRIu64 " is not known", o->a);
+    } else if (strcmp(o->what, "entry") == 0) {
+        buf_printf(out, "the entry could not be read: %s", err_text(-(int)o->code));
+    } else if (!known_text(o, out)) {
+        buf_printf(out, "%s%s%s%s%s", o->what, o->name[0] == '\0' ? "" : " ", o->name,
+                   o->what[0] == '\0' ? "" : ": ", err_text(-(int)o->code));
+    }
+}

@@ -1,0 +1,35 @@
+# What cannot be is refused by the field's name.
+given pool h1
+when guest_create name=-web start=off
+then INVALID guest create: field name
+when guest_create name=web/1 start=off
+then INVALID field name
+when guest_create name=Web_1.a-b start=off
+then ok
+when guest_create name=Web_1.a-b start=off
+then EXISTS guest Web_1.a-b already exists
+when guest_create name=w start=off uuid=00000000-0000-0000-0000-000000000000
+then INVALID field uuid
+when guest_create name=w start=off uuid=00000000-0000-0000-0000-000000000001
+then ok
+when guest_create name=w2 start=off uuid=00000000-0000-0000-0000-000000000001
+then EXISTS uuid 00000000-0000-0000-0000-000000000001 is taken by w
+when guest_create name=w3 start=off disk=relative
+then INVALID field path
+when guest_create name=w3 start=off disk=nope:a.img
+then NOT_FOUND repository nope not found
+when repo_new name=r1 source=/srv/r1
+when guest_create name=w3 start=off disk=r1:../../etc/shadow
+then INVALID field path
+when guest_create name=w3 start=off disk=r1:a/..b/c.img disk=/dev/loop0
+then ok
+when guest_create name=w4 start=off config.maxmem_mib=64 config.memory_mib=128
+then INVALID field maxmem_mib
+when guest_create name=w4 start=off config.boot=x
+then INVALID field boot
+when guest_create name=w4 start=off config.kernel=vmlinuz
+then INVALID field kernel
+# The uuid is free again when its guest is gone.
+when guest_delete name=w
+when guest_create name=w2 start=off uuid=00000000-0000-0000-0000-000000000001
+then ok

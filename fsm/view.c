@@ -1,0 +1,172 @@
+/* Reading. */
+
+#include "fsm/view.h"
+
+#include <string.h>
+
+#include "core/util.h"
+
+#include "fsm/apply.h"
+
+struct fsm_view *fsm_view_open(struct fsm *f)
+{
+    struct err e;
+    struct kv_txn *t = NULL;
+    if (kv_read_begin(f->kv, &t, &e) != 0) {
+        return NULL;
+    }
+    const struct key sys = key_table('C');
+    struct fsm_view *v = mem_new(1, sizeof *v);
+    v->t = t;
+    if (rows_get(t, &sys, &schema_sys, &v->sys) != 0) {
+        schema_init(&schema_sys, &v->sys);
+    }
+    return v;
+}
+
+struct fsm_view *fsm_view_close(struct fsm_view *v)
+{
+    if (v != NULL) {
+        (void)kv_read_end(v->t);
+        free(v);
+    }
+    return NULL;
+}
+
+uint64_t fsm_view_index(const struct fsm_view *v)
+{
+    return kv_head(v->t).applied;
+}
+
+struct hash128 fsm_view_hash(const struct fsm_view *v)
+{
+    return kv_head(v->t).hash;
+}
+
+int fsm_get_pool(struct fsm_view *v, struct pool *ret)
+{
+    const struct key k = key_table('P');
+    return rows_get(v->t, &k, &schema_pool, ret);
+}
+
+int fsm_get_host(struct fsm_view *v, const char *name, struct host *ret)
+{
+    const struct key k = key_name('H', name);
+    return rows_get(v->t, &k, &schema_host, ret);
+}
+
+int fsm_get_guest(struct fsm_view *v, const char *name, struct guest *ret)
+{
+    const struct key k = key_name('G', name);
+    return rows_get(v->t, &k, &schema_guest, ret);
+}
+
+int fsm_get_repo(struct fsm_view *v, const char *name, struct repo *ret)
+{
+    const struct key k = key_name('S', name);
+    return rows_get(v->t, &k, &schema_repo, ret);
+}
+
+int fsm_get_op(struct fsm_view *v, uint64_t id, struct op *ret)
+{
+    const struct key k = key_number('O', id);
+    return rows_get(v->t, &k, &schema_op, ret);
+}
+
+int fsm_next_host(struct fsm_view *v, const char *after, struct host *ret)
+{
+    const struct key k = key_name('H', after);
+    return rows_after(v->t, &k, &schema_host, ret);
+}
+
+int fsm_next_guest(struct fsm_view *v, const char *after, struct guest *ret)
+{
+    const struct key k = key_name('G', after);
+    return rows_after(v->t, &k, &schema_guest, ret);
+}
+
+int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, struct guest *ret)
+{
+    const struct key all = key_pair('g', host, "");
+    const struct key k = key_pair('g', host, after);
+    struct kv_row row;
+    int rc = rows_seek_after(v->t, &k, all.n, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    char name[LIMIT_NAME + 1] = "";
+    memcpy(name, row.key + all.n, min_u64(row.key_len - all.n, LIMIT_NAME));
+    rc = fsm_get_guest(v, name, ret);
+    return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc; /* An index that points nowhere. */
+}
+
+int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret)
+{
+    const struct key k = key_name('S', after);
+    return rows_after(v->t, &k, &schema_repo, ret);
+}
+
+int fsm_next_op(struct fsm_view *v, uint64_t after, struct op *ret)
+{
+    const struct key k = key_number('O', after);
+    return rows_after(v->t, &k, &schema_op, ret);
+}
+
+int fsm_next_open_op(struct fsm_view *v, uint64_t after, struct op *ret)
+{
+    const struct key k = key_number('o', after);
+    struct kv_row row;
+    int rc = rows_seek_after(v->t, &k, 1, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = fsm_get_op(v, key_last_number(&row), ret);
+    return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+}
+
+int fsm_next_event(struct fsm_view *v, uint64_t after, struct event *ret)
+{
+    if (after >= v->sys.event_last) {
+        return ERR_NOT_FOUND;
+    }
+    if (after + 1 < v->sys.event_first) {
+        return ERR_COMPACTED;
+    }
+    const struct key k = key_number('E', after + 1);
+    int rc = rows_get(v->t, &k, &schema_event, ret);
+    return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+}
+
+uint64_t fsm_first_event(struct fsm_view *v)
+{
+    return v->sys.event_first;
+}
+
+uint64_t fsm_last_event(struct fsm_view *v)
+{
+    return v->sys.event_last;
+}
+
+uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host)
+{
+    return rows_reserved_mib(v->t, host);
+}
+
+uint64_t fsm_log_time(struct fsm_view *v)
+{
+    return v->sys.now_ms;
+}
+
+void fsm_count(struct fsm_view *v, struct fsm_counts *ret)
+{
+    const struct sys *s = &v->sys;
+    *ret = (struct fsm_counts){
+        .hosts = s->hosts,
+        .guests = s->guests,
+        .running = s->running,
+        .repos = s->repos,
+        .ops_open = s->ops_open,
+        .events = s->event_first == 0 ? 0 : s->event_last - s->event_first + 1,
+        .requests = s->requests,
+    };
+}
