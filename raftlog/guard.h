@@ -1,0 +1,87 @@
+/* The guard record: who this data directory is, and what it must not fall behind.
+ *
+ * Raft trusts a member to remember. A directory that was damaged, swapped with another pool's, or
+ * restored from yesterday's backup does not, and would vote twice or forget what it acknowledged.
+ * So:
+ *   - the record says whose the directory is (pool, host, member number);
+ *   - it holds the highest log index that this host acknowledged (saved now and then, so a lower
+ *     bound): a log that ends before it has lost something;
+ *   - it counts the starts of the daemon (the incarnation). Each start is told to every member it
+ *     talks to, and they keep the highest they have seen of each other: a member that comes with a
+ *     lower one, or with the same one twice, runs on an old copy of its directory, and is refused.
+ */
+
+#ifndef RAFTLOG_GUARD_H
+#define RAFTLOG_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/id.h"
+#include "core/limits.h"
+
+#include "raftlog/slots.h"
+
+/* Members that are remembered; the ones not seen for longest are forgotten first. */
+#define GUARD_PEERS (2 * LIMIT_HOSTS)
+
+struct guard_peer {
+    uint64_t raft_id;
+    uint64_t incarnation;
+    uint64_t nonce; /* Of that start. */
+};
+
+struct guard_record {
+    struct id pool;
+    char name[LIMIT_NAME + 1];
+    uint64_t raft_id;     /* 0: blank, there is no record. */
+    uint64_t incarnation; /* Starts on this directory, this one included. */
+    uint64_t term;        /* Highest term of an entry that was acknowledged. */
+    uint64_t acked;       /* This host told others that it has everything up to here. */
+    struct guard_peer peers[GUARD_PEERS]; /* Last seen last. */
+    uint32_t n_peers;
+};
+
+struct guard {
+    struct slots slots;
+    struct guard_record record;
+    uint64_t saved_acked; /* As on disk. */
+};
+
+/* Read the record. 0 also without one (raft_id 0). ERR_CORRUPT, ERR_VERSION, ERR_IO. Blocking, as
+ * all that follow but guard_acked(). */
+int guard_open(struct guard *g, struct disk *disk, struct err *e);
+void guard_done(struct guard *g);
+
+/* This directory now belongs to this member. Only over a blank one: ERR_STATE. */
+int guard_found(struct guard *g,
+                const struct id *pool,
+                const char *name,
+                uint64_t raft_id,
+                struct err *e);
+
+/* The daemon starts: counts the incarnation. */
+int guard_start(struct guard *g, struct err *e);
+
+/* This host is about to acknowledge `index`. Memory only; see guard_save_acked(). */
+void guard_acked(struct guard *g, uint64_t term, uint64_t index);
+
+/* The log is about to be cut behind `index`: a new leader overwrites a tail that never was
+ * committed. Durable, so that the shorter log is not mistaken for a loss, before the cut is
+ * written. */
+int guard_lower_acked(struct guard *g, uint64_t index, struct err *e);
+
+/* Write the acknowledged index down if it moved. Called about every second and when a segment of
+ * the log is full. */
+int guard_save_acked(struct guard *g, struct err *e);
+
+/* A member says who it is. ERR_REFUSED: it runs on an old copy of its directory (the message tells
+ * its operator so). What is new is durable when it returns 0. */
+int guard_check_peer(struct guard *g,
+                     uint64_t raft_id,
+                     uint64_t incarnation,
+                     uint64_t nonce,
+                     struct err *e);
+
+#endif
