@@ -5,23 +5,26 @@
  * one can tell which copies are whose (adoption). It never decides to start, stop or resume.
  *
  * Every request is asynchronous: the call returns at once, the callback fires exactly once, later,
- * from the loop, never from inside the call; it is the last thing done with the request, whose memory
- * the caller embeds and owns. A request has a deadline (ms from now); at the deadline its callback
- * fires with ERR_TIMEOUT, and what the hypervisor still does is told by events. Requests for one
- * guest are carried out in order. Loop thread only. */
+ * from the loop, never from inside the call; it is the last thing done with the request, whose
+ * memory the caller embeds and owns. A request has a deadline (ms from now); at the deadline its
+ * callback fires with ERR_TIMEOUT, and what the hypervisor still does is told by events. (A MIGRATE
+ * that timed out is being cancelled then; whether that came in time is told by the state, RUNNING,
+ * PAUSED or DEPARTED.) Requests for one guest are carried out in order, with two exceptions: a
+ * DESTROY waits for nothing and ends what was asked of the same copy before it with ERR_CANCELLED;
+ * and nothing waits for the end of a MIGRATE. Loop thread only. */
 
 #ifndef HVDRIVER_HVDRIVER_H
 #define HVDRIVER_HVDRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "core/err.h"
 #include "core/id.h"
 #include "core/limits.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct uv_loop_s;
-struct hv;      /* A driver at work. */
+struct hv; /* A driver at work. */
 struct hv_req;
 
 struct hv_disk {
@@ -38,11 +41,12 @@ struct hv_vif {
     char model[16];  /* Empty: the driver's default. */
 };
 
-/* Everything a driver needs to run a guest; paths are absolute on this host. Must be the same on both
- * ends of a migration but for paths. */
+/* Everything a driver needs to run a guest; paths are absolute on this host. Must be the same on
+ * both ends of a migration but for paths. */
 struct hv_spec {
     char name[LIMIT_NAME + 1];
-    char host[LIMIT_NAME + 1]; /* This host's name, told to the guest by firmware (SMBIOS serial). */
+    char
+        host[LIMIT_NAME + 1]; /* This host's name, told to the guest by firmware (SMBIOS serial). */
     struct id uuid;
     uint64_t epoch; /* Stamp of this run. */
     uint32_t memory_mib;
@@ -69,21 +73,21 @@ struct hv_key {
 };
 
 enum hv_state {
-    HV_GONE,      /* No such copy here. */
+    HV_GONE, /* No such copy here. */
     HV_STARTING,
     HV_RUNNING,
     HV_PAUSED,
-    HV_INCOMING,  /* Target of a migration, not complete. */
-    HV_ARRIVED,   /* Target of a migration, complete and paused; has never run here. */
-    HV_OUTGOING,  /* Source of a migration; runs until the last pass. */
-    HV_DEPARTED,  /* Source of a migration that completed: paused, its disks released. */
-    HV_PANICKED   /* The guest's kernel gave up; paused. */
+    HV_INCOMING, /* Target of a migration, not complete. */
+    HV_ARRIVED,  /* Target of a migration, complete and paused; has never run here. */
+    HV_OUTGOING, /* Source of a migration; runs until the last pass. */
+    HV_DEPARTED, /* Source of a migration that completed: paused, its disks released. */
+    HV_PANICKED  /* The guest's kernel gave up; paused. */
 };
 
 enum hv_exit {
-    HV_EXIT_UNKNOWN,   /* It is gone and left no word (process killed, host restarted). */
-    HV_EXIT_POWEROFF,  /* The guest powered itself off. */
-    HV_EXIT_REBOOT,    /* The guest asked for a reboot (drivers run it as an exit). */
+    HV_EXIT_UNKNOWN,  /* It is gone and left no word (process killed, host restarted). */
+    HV_EXIT_POWEROFF, /* The guest powered itself off. */
+    HV_EXIT_REBOOT,   /* The guest asked for a reboot (drivers run it as an exit). */
     HV_EXIT_CRASH,
     HV_EXIT_DESTROYED, /* On our request. */
     HV_EXIT_INCOMING   /* An incoming copy that could not be completed. */
@@ -91,9 +95,9 @@ enum hv_exit {
 
 /* What is heard without asking. Fires from the loop. */
 enum hv_event_kind {
-    HV_EVENT_STATE,    /* The copy's state is now `state`. */
-    HV_EVENT_EXIT,     /* The copy is gone: `exit`, with `detail`. All its resources are released. */
-    HV_EVENT_PROGRESS  /* An outgoing migration: `progress`. About twice a second. */
+    HV_EVENT_STATE,   /* The copy's state is now `state`. */
+    HV_EVENT_EXIT,    /* The copy is gone: `exit`, with `detail`. All its resources are released. */
+    HV_EVENT_PROGRESS /* An outgoing migration: `progress`. About twice a second. */
 };
 
 struct hv_progress {
@@ -125,9 +129,9 @@ struct hv_info {
     enum hv_state state;
     uint32_t memory_mib;
     uint32_t vcpus;
-    uint64_t started_ms; /* Wall time. */
-    int64_t pid;         /* Of its process; 0 if it has none. */
-    int32_t vnc_display; /* -1: none. */
+    uint64_t started_ms;          /* Wall time. */
+    int64_t pid;                  /* Of its process; 0 if it has none. */
+    int32_t vnc_display;          /* -1: none. */
     char console[LIMIT_PATH + 1]; /* Unix socket of its serial console; "" if none. */
     char log[LIMIT_PATH + 1];     /* File that keeps what the console said; "" if none. */
 };
@@ -143,55 +147,56 @@ struct hv_host_info {
 };
 
 enum hv_op {
-    HV_START,       /* in.spec. Done when it runs (or is paused, as the spec says). */
-    HV_SHUTDOWN,    /* in.key. Asks the guest (power button); done when asked. The exit is an event. */
-    HV_DESTROY,     /* in.key. Done when it is gone and everything is released; also if it was. */
-    HV_PAUSE,       /* in.key. Done when it stands still. */
-    HV_UNPAUSE,     /* in.key. Done when it runs. Also lets a copy that ARRIVED or DEPARTED run: the
-                       caller has the right to (it owns the epoch). */
-    HV_RESET,       /* in.key. Hard reset. */
+    HV_START,    /* in.spec. Done when it runs (or is paused, as the spec says). */
+    HV_SHUTDOWN, /* in.key. Asks the guest (power button); done when asked. The exit is an event. */
+    HV_DESTROY,  /* in.key. Done when it is gone and everything is released; also if it was. */
+    HV_PAUSE,    /* in.key. Done when it stands still. */
+    HV_UNPAUSE,  /* in.key. Done when it runs. Also lets a copy that ARRIVED or DEPARTED run: the
+                    caller has the right to (it owns the epoch). */
+    HV_RESET,    /* in.key. Hard reset. */
     HV_INCOMING_START, /* in.spec. Make a copy that receives; done when it listens: out.address,
                        out.key. It never runs by itself, also not when complete. */
-    HV_MIGRATE,     /* in.key, in.address, in.secret, in.rate. Stream to that address. Done with 0
-                       when the other end has everything and says so (state DEPARTED: paused for
-                       good until HV_UNPAUSE or HV_DESTROY), or with an error when nothing was
-                       given away (the guest runs on here). */
+    HV_MIGRATE, /* in.key, in.address, in.secret, in.rate. Stream to that address. Done with 0
+                   when the other end has everything and says so (state DEPARTED: paused for
+                   good until HV_UNPAUSE or HV_DESTROY), or with an error when nothing was
+                   given away (the guest runs on here). */
     HV_MIGRATE_CANCEL, /* in.key. Done when the migration has ended, either way: look at state. */
-    HV_RESTAMP      /* in.key, in.epoch. A copy that ARRIVED gets the epoch under which it will run
-                       (a target is started under its own, so normally not needed). */
+    HV_RESTAMP /* in.key, in.epoch. A copy that ARRIVED gets the epoch under which it will run
+                  (a target is started under its own, so normally not needed). */
 };
 
 struct hv_req {
     /* in */
     enum hv_op op;
-    struct hv_key key;          /* All but START and INCOMING_START. */
-    const struct hv_spec *spec; /* Borrowed until the callback. */
+    struct hv_key key;               /* All but START and INCOMING_START. */
+    const struct hv_spec *spec;      /* Borrowed until the callback. */
     char address[LIMIT_ADDRESS + 1]; /* MIGRATE: where to; INCOMING_START: own address to listen on,
                                         port chosen by the driver. */
-    char secret[128];           /* MIGRATE: the one-time key. */
-    uint64_t rate_bytes_per_s;  /* MIGRATE: 0 is no limit. */
-    bool live;                  /* MIGRATE: false pauses the guest first. */
-    uint64_t epoch;             /* RESTAMP. */
-    uint32_t deadline_ms;       /* From now; 0 is the driver's default (30 s). */
+    char secret[128];                /* MIGRATE: the one-time key. */
+    uint64_t rate_bytes_per_s;       /* MIGRATE: 0 is no limit. */
+    bool live;                       /* MIGRATE: false pauses the guest first. */
+    uint64_t epoch;                  /* RESTAMP. */
+    uint32_t deadline_ms;            /* From now; 0 is the default (30 s; an hour for MIGRATE). */
     void (*done)(struct hv_req *req);
-    void *data;                 /* The caller's. */
+    void *data; /* The caller's. */
     /* out */
-    struct err err;             /* err.code 0 on success. */
-    enum hv_state state;        /* Of the copy when it was done. */
+    struct err err;                      /* err.code 0 on success. */
+    enum hv_state state;                 /* Of the copy when it was done. */
     char ret_address[LIMIT_ADDRESS + 1]; /* INCOMING_START: "host:port". */
-    char ret_secret[128];       /* INCOMING_START: the one-time key. */
+    char ret_secret[128];                /* INCOMING_START: the one-time key. */
     /* private */
     struct hv_req *next;
-    void *priv[4];
+    uint64_t due_ms;
+    bool begun;
 };
 
 struct hv_options {
-    const char *driver;   /* "qemu", "sim". */
-    const char *run_dir;  /* Sockets, pid files, stamps; survives the daemon, not the host. */
-    const char *log_dir;  /* Console logs of guests. */
-    const char *host;     /* This host's name. */
-    uint32_t memory_mib;  /* Memory for guests; 0: what the machine has. */
-    bool image_locking;   /* The hypervisor's own image locks; off only in tests of our protection. */
+    const char *driver;  /* "qemu", "sim". */
+    const char *run_dir; /* Sockets, pid files, stamps; survives the daemon, not the host. */
+    const char *log_dir; /* Console logs of guests. */
+    const char *host;    /* This host's name. */
+    uint32_t memory_mib; /* Memory for guests; 0: what the machine has. */
+    bool image_locking; /* The hypervisor's own image locks; off only in tests of our protection. */
     hv_event_fn event;
     void *ctx;            /* Of `event`. */
     const char *emulator; /* qemu: path of the program; NULL: qemu-system-x86_64 in PATH. */
@@ -200,7 +205,10 @@ struct hv_options {
 /* Open a driver: finds what already runs here (adoption) before it returns; those copies are in
  * hv_list() at once, in the state they are in. ERR_UNSUPPORTED (driver not in this program, or
  * hypervisor missing: the message says what to install), ERR_IO, ERR_LOCKED. */
-int hv_open(struct hv **ret, struct uv_loop_s *loop, const struct hv_options *options, struct err *e);
+int hv_open(struct hv **ret,
+            struct uv_loop_s *loop,
+            const struct hv_options *options,
+            struct err *e);
 
 /* Let go of everything but the guests. Callbacks under way fire with ERR_CANCELLED from the loop
  * before `closed` does. */

@@ -1,0 +1,169 @@
+/* The conformance suite on driver sim, and what only driver sim can be made to do. */
+#include <signal.h>
+#include <string.h>
+
+#include "core/util.h"
+
+#include "hvdriver/sim.h"
+#include "hvdriver/tests/conformance/conformance.h"
+
+static void sim_does(struct hv *hv, const struct hv_key *key, char what)
+{
+    assert_true(what == 'Q'   ? sim_guest_poweroff(hv, key)
+                : what == 'R' ? sim_guest_reboot(hv, key)
+                              : sim_guest_panic(hv, key));
+}
+
+static void sim_is_killed(struct hv *hv, const struct hv_key *key)
+{
+    assert_true(sim_kill(hv, key));
+}
+
+static void sim_slow(struct hv *hv)
+{
+    sim_times(hv)->migrate_ms = 30000;
+}
+
+static const struct conf_kind sim_kind = {.driver = "sim",
+                                          .kernel = "/proc/self/exe",
+                                          .model = "",
+                                          .counter = sim_counter,
+                                          .guest_does = sim_does,
+                                          .kill = sim_is_killed,
+                                          .slow = sim_slow,
+                                          .slow_rate = 1u << 20};
+const struct conf_kind *conf_kind = &sim_kind;
+
+static void a_request_that_hangs_times_out_and_is_not_in_the_way(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    struct hv_spec spec = a_guest(1, 1);
+    start(w, &w->a, &spec);
+    sim_fail_next(w->a.hv, HV_PAUSE, ERR_TIMEOUT);
+    struct hv_req hangs = {.op = HV_PAUSE, .key = key_of(&spec), .deadline_ms = 80};
+    struct hv_req waits = {.op = HV_PAUSE, .key = key_of(&spec)};
+    submit(&w->a, &hangs);
+    submit(&w->a, &waits);
+    wait_done(w, &waits);
+    assert_true(is_done(&hangs));
+    assert_int_equal(hangs.err.code, ERR_TIMEOUT);
+    assert_int_equal(waits.err.code, 0);
+}
+
+static void a_request_whose_turn_never_came_times_out(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    struct hv_spec spec = a_guest(1, 1);
+    struct hv_key key = key_of(&spec);
+    start(w, &w->a, &spec);
+    sim_fail_next(w->a.hv, HV_RESET, ERR_TIMEOUT);
+    struct hv_req hangs = {.op = HV_RESET, .key = key, .deadline_ms = 200};
+    struct hv_req waits = {.op = HV_PAUSE, .key = key, .deadline_ms = 50};
+    submit(&w->a, &hangs);
+    submit(&w->a, &waits);
+    wait_done(w, &waits);
+    assert_int_equal(waits.err.code, ERR_TIMEOUT);
+    assert_false(is_done(&hangs));
+    wait_done(w, &hangs);
+    run_for(w, 20);
+    assert_int_equal(state_of(&w->a, &key), HV_RUNNING); /* It was never begun. */
+}
+
+static void a_failing_hypervisor_is_told(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    struct hv_spec spec = a_guest(1, 1);
+    struct hv_key key = key_of(&spec);
+    struct hv_req req = {.op = HV_START, .spec = &spec};
+    sim_fail_next(w->a.hv, HV_START, ERR_HYPERVISOR);
+    assert_int_equal(run_op(w, &w->a, &req), ERR_HYPERVISOR);
+    assert_int_equal(state_of(&w->a, &key), HV_GONE);
+    assert_int_equal(run_op(w, &w->a, &req), 0); /* Only the next one. */
+}
+
+static void a_power_cut_takes_the_guests(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    struct hv_spec spec = a_guest(1, 1);
+    struct hv_key key = key_of(&spec);
+    start(w, &w->a, &spec);
+    host_close(w, &w->a);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -r %s/run", w->a.dir);
+    assert_int_equal(system(command), 0); /* NOLINT */
+    host_open(w, &w->a, "a");
+    assert_int_equal(state_of(&w->a, &key), HV_GONE);
+}
+
+static void a_damaged_stamp_is_a_guest_that_is_gone(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    struct hv_spec spec = a_guest(1, 1);
+    struct hv_key key = key_of(&spec);
+    start(w, &w->a, &spec);
+    host_close(w, &w->a);
+    char command[256];
+    (void)snprintf(command, sizeof command,
+                   "for f in %s/run/*.sim; do echo '{\"name\":1' > $f; done", w->a.dir);
+    assert_int_equal(system(command), 0); /* NOLINT */
+    host_open(w, &w->a, "a");
+    assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_UNKNOWN);
+}
+
+static void a_thousand_guests_start_and_are_adopted(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    enum {
+        N = 1000
+    };
+    struct hv_spec *specs = mem_new(N, sizeof *specs);
+    struct hv_req *reqs = mem_new(N, sizeof *reqs);
+    for (int i = 0; i < N; i++) {
+        specs[i] = a_guest(1, 1);
+        specs[i].uuid.b[14] = (uint8_t)(i >> 8);
+        specs[i].uuid.b[15] = (uint8_t)i;
+        reqs[i] = (struct hv_req){.op = HV_START, .spec = &specs[i]};
+        submit(&w->a, &reqs[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        wait_done(w, &reqs[i]);
+        assert_int_equal(reqs[i].err.code, 0);
+    }
+    host_close(w, &w->a);
+    host_open(w, &w->a, "a");
+    struct hv_info info;
+    assert_true(hv_list(w->a.hv, N - 1, &info));
+    assert_int_equal(info.state, HV_RUNNING);
+    assert_false(hv_list(w->a.hv, N, &info));
+    for (int i = 0; i < N; i++) {
+        reqs[i] = (struct hv_req){.op = HV_DESTROY, .key = key_of(&specs[i])};
+        submit(&w->a, &reqs[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        wait_done(w, &reqs[i]);
+    }
+    free(specs);
+    free(reqs);
+}
+
+#define T(NAME) cmocka_unit_test_setup_teardown(NAME, world_setup, world_teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_request_that_hangs_times_out_and_is_not_in_the_way),
+        T(a_request_whose_turn_never_came_times_out),
+        T(a_failing_hypervisor_is_told),
+        T(a_power_cut_takes_the_guests),
+        T(a_damaged_stamp_is_a_guest_that_is_gone),
+        T(a_thousand_guests_start_and_are_adopted),
+    };
+    int failed = run_conformance(argc, argv);
+    return failed + cmocka_run_group_tests_name("sim", tests, NULL, NULL);
+}
