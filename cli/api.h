@@ -15,7 +15,9 @@
  *   wait     {op*: uint, deadline_ms: uint}        -> api_op, when it has ended (or as it stands when
  *            the deadline passes). Notices `progress` (api_op) come meanwhile, twice a second at most.
  *   events   {after: uint, follow: bool, limit: uint} -> {last: uint}, after notices `event` (event
- *            of fsm/entity.h). With follow it goes on until the client hangs up.
+ *            of fsm/entity.h). With follow it goes on until the client hangs up. `last` is the number
+ *            of the newest event there is, shown or not. Events that are no longer kept are left
+ *            out: the client sees it by their numbers, which have no gaps. limit 0: all.
  *   found    {name*: str, request: bin16}          -> outcome: makes a pool of this blank host.
  *   transfer {host: str}                           -> {}: hand the mastership over now.
  */

@@ -1,0 +1,310 @@
+#include "cli/quorate/verb.h"
+
+#include <string.h>
+
+#include "core/util.h"
+
+#include "cli/quorate/run.h"
+
+/* The tables of args_* name no enumerations, but the row macro looks for SCHEMA_RECORD. */
+#define SCHEMA_RECORD args_name
+SCHEMA_DEFINE(args_name, ARGS_NAME_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_id
+SCHEMA_DEFINE(args_id, ARGS_ID_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_host
+SCHEMA_DEFINE(args_host, ARGS_HOST_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_events
+SCHEMA_DEFINE(args_events, ARGS_EVENTS_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_create
+SCHEMA_DEFINE(args_create, ARGS_CREATE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_shutdown
+SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_migrate
+SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_shell
+SCHEMA_DEFINE(args_shell, ARGS_SHELL_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_help
+SCHEMA_DEFINE(args_help, ARGS_HELP_FIELDS)
+#undef SCHEMA_RECORD
+
+const struct schema schema_args_none = {.name = "args_none", .size = 1};
+
+const struct noun nouns[] = {
+    {"pool", "The pool as a whole"},
+    {"host", "The machines of the pool"},
+    {"guest", "Virtual machines"},
+    {"repo", "Storage repositories"},
+    {"op", "Operations: work under way, and what ended"},
+    {"log", "The replicated log"},
+    {NULL, NULL},
+};
+
+/* The queries as verbs, in the order of help. */
+static const struct query_verb {
+    const char *title;
+    const char *query;
+    const char *summary;
+    const struct schema *args;
+    const char *extra;
+    unsigned flags;
+    const char *rest;
+} query_verbs[] = {
+    {"pool status", "pool.status", "Show the pool and its master", &schema_args_none, NULL, 0,
+     NULL},
+    {"pool settings", "pool.settings", "Show the settings of the pool", &schema_args_none, NULL, 0,
+     NULL},
+    {"pool log stats", "log.stats", "Show the log of the host that answers", &schema_args_none,
+     NULL, 0, NULL},
+    {"host list", "host.list", "List the hosts", &schema_args_none, NULL, 0, NULL},
+    {"host show", "host.show", "Show a host", &schema_args_name, NULL, 0, NULL},
+    {"guest list", "guest.list", "List the guests, or those that are named", &schema_args_none,
+     NULL, VERB_REST, "NAME"},
+    {"guest show", "guest.show", "Show a guest with its configuration", &schema_args_name, NULL, 0,
+     NULL},
+    {"repo list", "repo.list", "List the repositories", &schema_args_none, NULL, 0, NULL},
+    {"repo show", "repo.show", "Show a repository", &schema_args_name, NULL, 0, NULL},
+    {"op list", "op.list", "List the operations under way and those that ended last",
+     &schema_args_none, NULL, 0, NULL},
+    {"op show", "op.show", "Show an operation", &schema_args_id, NULL, 0, NULL},
+    {"log stats", "log.stats", "Show the log of the host that answers", &schema_args_none, NULL, 0,
+     NULL},
+    {"list", "guest.list", "As guest list", &schema_args_none, NULL, VERB_REST | VERB_OLD, "NAME"},
+};
+
+/* What is neither a query nor one command sent as it is typed. */
+static const struct verb own_verbs[] = {
+    {.title = "pool init",
+     .summary = "Make a pool of one host that belongs to none",
+     .args = &schema_args_name,
+     .run = run_pool_init,
+     .flags = VERB_REQUEST},
+    {.title = "pool transfer",
+     .summary = "Hand the mastership to another host now",
+     .args = &schema_args_host,
+     .run = run_pool_transfer,
+     .extra = "host"},
+    {.title = "op wait",
+     .summary = "Wait for the end of an operation",
+     .args = &schema_args_id,
+     .run = run_op_wait},
+    {.title = "events",
+     .summary = "Show what changed, and with --follow what changes",
+     .args = &schema_args_events,
+     .run = run_events},
+    {.title = "version",
+     .summary = "Show the version of this program",
+     .args = &schema_args_none,
+     .run = run_version},
+    {.title = "help",
+     .summary = "Explain a verb, a noun or a topic",
+     .args = &schema_args_help,
+     .run = run_help,
+     .flags = VERB_REST,
+     .rest = "TOPIC"},
+    {.title = "completion-words",
+     .summary = "The words that may come next",
+     .args = &schema_args_none,
+     .run = run_completion_words,
+     .flags = VERB_REST | VERB_HIDDEN,
+     .rest = "WORD"},
+    {.title = "completion",
+     .summary = "Print the completion script of a shell",
+     .args = &schema_args_shell,
+     .run = run_completion},
+    {.title = "create",
+     .summary = "Create and start a guest from a file vm.cfg",
+     .args = &schema_args_create,
+     .run = run_create,
+     .flags = VERB_OLD | VERB_REST | VERB_REQUEST | VERB_WAITS,
+     .shorts = "p paused",
+     .rest = "NAME=VALUE"},
+    {.title = "new",
+     .summary = "Create a guest from a file vm.cfg, without starting it",
+     .args = &schema_args_create,
+     .run = run_new,
+     .flags = VERB_OLD | VERB_REST | VERB_REQUEST | VERB_WAITS,
+     .rest = "NAME=VALUE"},
+    {.title = "shutdown",
+     .summary = "Ask a guest, or with -a all of them, to shut down; -w waits",
+     .args = &schema_args_shutdown,
+     .run = run_shutdown,
+     .flags = VERB_OLD | VERB_REQUEST,
+     .extra = "name",
+     .shorts = "a all w wait"},
+    {.title = "migrate",
+     .summary = "Move a guest to another host; without --live it stands still meanwhile",
+     .args = &schema_args_migrate,
+     .run = run_migrate,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
+     .extra = "host",
+     .shorts = "l live"},
+    {.title = "info",
+     .summary = "Show the host that answers",
+     .args = &schema_args_none,
+     .run = run_info,
+     .flags = VERB_OLD},
+};
+
+/* One word for one command. */
+static const struct old_command {
+    const char *title;
+    const char *command;
+} old_commands[] = {
+    {"start", "guest_start"},     {"destroy", "guest_destroy"}, {"pause", "guest_pause"},
+    {"unpause", "guest_unpause"}, {"delete", "guest_delete"},
+};
+
+static void from_command(const struct command *c, struct verb *ret)
+{
+    *ret = (struct verb){.title = c->title,
+                         .summary = c->summary,
+                         .args = c->schema,
+                         .command = c,
+                         .run = run_command,
+                         .flags = VERB_REQUEST | VERB_WAITS};
+    if (c->number == COMMAND_guest_migrate) {
+        ret->extra = "host";
+    }
+}
+
+static void from_query(const struct query_verb *q, struct verb *ret)
+{
+    *ret = (struct verb){.title = q->title,
+                         .summary = q->summary,
+                         .args = q->args,
+                         .query = api_query_by_name(q->query),
+                         .run = run_query,
+                         .flags = q->flags | VERB_LOCAL,
+                         .extra = q->extra,
+                         .rest = q->rest};
+}
+
+/* User command number i, or NULL past the end; *ret_n is then how many there are. What agents and
+ * controllers propose is no verb. */
+static const struct command *user_command(size_t i, size_t *ret_n)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < n_commands; k++) {
+        if (commands[k].who == COMMAND_USER && n++ == i) {
+            return &commands[k];
+        }
+    }
+    *ret_n = n;
+    return NULL;
+}
+
+bool verb_at(size_t i, struct verb *ret)
+{
+    size_t n = 0;
+    const struct command *c = user_command(i, &n);
+    if (c != NULL) {
+        from_command(c, ret);
+        return true;
+    }
+    i -= n;
+    if (i < ARRAY_LEN(query_verbs)) {
+        from_query(&query_verbs[i], ret);
+        return true;
+    }
+    i -= ARRAY_LEN(query_verbs);
+    if (i < ARRAY_LEN(own_verbs)) {
+        *ret = own_verbs[i];
+        return true;
+    }
+    i -= ARRAY_LEN(own_verbs);
+    if (i < ARRAY_LEN(old_commands)) {
+        from_command(command_by_name(old_commands[i].command), ret);
+        ret->title = old_commands[i].title;
+        ret->flags |= VERB_OLD;
+        return true;
+    }
+    return false;
+}
+
+bool verb_find(const char *title, struct verb *ret)
+{
+    struct verb v;
+    for (size_t i = 0; verb_at(i, &v); i++) {
+        if (strcmp(v.title, title) == 0) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool verb_begins(const char *words)
+{
+    size_t len = strlen(words);
+    struct verb v;
+    for (size_t i = 0; verb_at(i, &v); i++) {
+        if (strncmp(v.title, words, len) == 0 && v.title[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool verb_takes_config(const struct verb *v)
+{
+    return v->command != NULL && v->command->number == COMMAND_guest_create;
+}
+
+size_t verb_positionals(const struct verb *v, const struct field *ret[VERB_POSITIONALS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->args->n && n < VERB_POSITIONALS_MAX; i++) {
+        if (v->args->fields[i].flags == FIELD_REQ) {
+            ret[n++] = &v->args->fields[i];
+        }
+    }
+    if (v->extra != NULL && n < VERB_POSITIONALS_MAX) {
+        ret[n++] = schema_find(v->args, v->extra);
+    }
+    return n;
+}
+
+static void put_upper(struct buf *out, const char *s)
+{
+    for (; *s != '\0'; s++) {
+        char c = *s >= 'a' && *s <= 'z' ? (char)(*s - 'a' + 'A') : *s;
+        buf_put(out, &c, 1);
+    }
+}
+
+static bool has_options(const struct verb *v)
+{
+    for (size_t i = 0; i < v->args->n; i++) {
+        if ((v->args->fields[i].flags & (FIELD_OPT | FIELD_SECRET)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void verb_usage(const struct verb *v, struct buf *out)
+{
+    buf_printf(out, "quorate %s", v->title);
+    const struct field *f[VERB_POSITIONALS_MAX];
+    size_t n = verb_positionals(v, f);
+    for (size_t i = 0; i < n; i++) {
+        bool optional = f[i]->flags != FIELD_REQ;
+        buf_printf(out, optional ? " [" : " ");
+        put_upper(out, f[i]->name);
+        buf_printf(out, "%s", optional ? "]" : "");
+    }
+    if ((v->flags & VERB_REST) != 0) {
+        buf_printf(out, " [%s]...", v->rest);
+    }
+    if (has_options(v)) {
+        buf_printf(out, " [OPTION]...");
+    }
+}

@@ -1,0 +1,338 @@
+/* The master's controllers. They decide by policy and propose commands with preconditions; a wrong
+ * or late decision of a deposed master is rejected by the state machine or does no harm. All are
+ * level-triggered: each tick compares what is with what should be and takes at most one step.
+ *
+ *   members    every host of the state is a member, every member is a host; as many vote as should
+ *   silence    hosts that have not been heard are down, those heard again are up
+ *   deadlines  operations that took too long are ended
+ *   checks     the state hash of a recent index goes through the log, for all to compare
+ *   mastership goes to the preferred master when that is healthy
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/util.h"
+
+#include "cli/quorated/daemon.h"
+
+#define CHECK_PERIOD_MS    10000u
+#define TRANSFER_PERIOD_MS 10000u
+#define MEMBER_LAG         1000u /* Entries that a standby may lack to count as caught up. */
+
+struct control {
+    struct daemon *d;
+    uint64_t leading_since_ms; /* 0: not leading. */
+    uint64_t check_at_ms;
+    uint64_t check_index;
+    uint64_t transfer_at_ms;
+    uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
+};
+
+#define PROPOSALS_MAX 32u
+
+struct control *control_new(struct daemon *d)
+{
+    struct control *c = mem_new(1, sizeof *c);
+    c->d = d;
+    return c;
+}
+
+struct control *control_free(struct control *c)
+{
+    free(c);
+    return NULL;
+}
+
+static void proposed(void *ctx, int code, const struct outcome *o)
+{
+    struct control *c = ctx;
+    c->proposals--;
+    if (code != 0 && code != ERR_CANCELLED) {
+        log_line(LOG_DEBUG, "control_proposal", "err", err_text(code), NULL);
+    } else if (o != NULL && o->code != 0) {
+        log_line(LOG_DEBUG, "control_rejected", "err", err_text(-(int)o->code), "name", o->name,
+                 NULL);
+    }
+}
+
+static void propose(struct control *c, uint32_t number, const void *record)
+{
+    if (c->proposals < PROPOSALS_MAX) {
+        c->proposals++;
+        propose_record(c->d, number, record, NULL, proposed, c);
+    }
+}
+
+/* --- members
+ * ------------------------------------------------------------------------------------------ */
+
+struct census {
+    struct host hosts[LIMIT_HOSTS];
+    uint32_t n_hosts;
+    struct raftlog_member members[2 * LIMIT_HOSTS];
+    uint32_t n_members;
+    uint32_t voters;
+    uint32_t eligible; /* Hosts that may vote. */
+    uint32_t target;   /* Hosts that should. */
+};
+
+static const struct host *host_of(const struct census *s, uint64_t raft_id)
+{
+    for (uint32_t i = 0; i < s->n_hosts; i++) {
+        if (s->hosts[i].raft_id == raft_id) {
+            return &s->hosts[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct raftlog_member *member_of(const struct census *s, uint64_t raft_id)
+{
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        if (s->members[i].raft_id == raft_id) {
+            return &s->members[i];
+        }
+    }
+    return NULL;
+}
+
+static void census_take(struct control *c, struct fsm_view *v, struct census *s)
+{
+    *s = (struct census){0};
+    const char *after = "";
+    while (s->n_hosts < LIMIT_HOSTS && fsm_next_host(v, after, &s->hosts[s->n_hosts]) == 0) {
+        const struct host *h = &s->hosts[s->n_hosts++];
+        s->eligible += h->can_master && h->state != HOST_LEAVING ? 1 : 0;
+        after = h->name;
+    }
+    while (s->n_members < ARRAY_LEN(s->members) &&
+           raftlog_member(c->d->rl, s->n_members, &s->members[s->n_members])) {
+        s->voters += s->members[s->n_members].role == RAFTLOG_VOTER ? 1 : 0;
+        s->n_members++;
+    }
+    struct pool pool;
+    uint32_t most = fsm_get_pool(v, &pool) == 0 ? pool.voters : 1;
+    uint32_t n = s->eligible < most ? s->eligible : most;
+    s->target = n == 0 ? 1 : n % 2 == 0 ? n - 1 : n;
+}
+
+static bool step_failed(const char *what, const char *host, const struct err *e)
+{
+    if (e->code != ERR_BUSY && e->code != ERR_NOT_LEADER) {
+        log_line(LOG_WARN, "membership_step", "what", what, "name", host, "err", e->msg, NULL);
+    }
+    return true;
+}
+
+/* A host whose data directory is gone cannot be the member it was: it may have voted. */
+static bool renew_blank(struct control *c, const struct census *s)
+{
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        const struct host *h = host_of(s, m->raft_id);
+        if (m->blank && h != NULL && m->role != RAFTLOG_NONE) {
+            struct cmd_host_renew renew;
+            schema_init(command_by_number(COMMAND_host_renew)->schema, &renew);
+            (void)str_copy(renew.name, sizeof renew.name, h->name);
+            renew.old_raft_id = m->raft_id;
+            log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone",
+                     NULL);
+            propose(c, COMMAND_host_renew, &renew);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool remove_strangers(struct control *c, const struct census *s)
+{
+    struct err e = {0};
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        if (m->role == RAFTLOG_NONE || host_of(s, m->raft_id) != NULL) {
+            continue;
+        }
+        int rc = m->raft_id == st.raft_id ? raftlog_transfer(c->d->rl, 0, &e)
+                                          : raftlog_member_remove(c->d->rl, m->raft_id, &e);
+        return rc == 0 || step_failed("remove", m->address, &e);
+    }
+    return false;
+}
+
+static bool add_missing(struct control *c, const struct census *s)
+{
+    struct err e = {0};
+    for (uint32_t i = 0; i < s->n_hosts; i++) {
+        const struct host *h = &s->hosts[i];
+        const struct raftlog_member *m = member_of(s, h->raft_id);
+        if (m == NULL && h->state != HOST_LEAVING) {
+            int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
+            return rc == 0 || step_failed("add", h->name, &e);
+        }
+    }
+    return false;
+}
+
+static bool may_vote(const struct control *c,
+                     const struct census *s,
+                     const struct raftlog_member *m,
+                     const struct raftlog_status *st)
+{
+    const struct host *h = host_of(s, m->raft_id);
+    (void)c;
+    return h != NULL && h->can_master && h->state == HOST_UP && m->role == RAFTLOG_STANDBY &&
+           !m->blank && m->connected && m->match_index + MEMBER_LAG >= st->commit_index;
+}
+
+static bool set_voters(struct control *c, const struct census *s)
+{
+    struct err e = {0};
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        bool promote = s->voters < s->target && may_vote(c, s, m, &st);
+        const struct host *h = host_of(s, m->raft_id);
+        bool demote = m->role == RAFTLOG_VOTER && m->raft_id != st.raft_id &&
+                      (s->voters > s->target || (h != NULL && !h->can_master && s->voters > 1));
+        if (promote || demote) {
+            int rc = raftlog_member_role(c->d->rl, m->raft_id,
+                                         promote ? RAFTLOG_VOTER : RAFTLOG_STANDBY, &e);
+            return rc == 0 || step_failed(promote ? "promote" : "demote", m->address, &e);
+        }
+    }
+    return false;
+}
+
+static void control_members(struct control *c, const struct census *s)
+{
+    (void)(renew_blank(c, s) || remove_strangers(c, s) || add_missing(c, s) || set_voters(c, s));
+}
+
+/* --- silence
+ * -------------------------------------------------------------------------------------------- */
+
+static void
+control_silence(struct control *c, struct fsm_view *v, const struct census *s, uint64_t now_ms)
+{
+    struct pool pool;
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    if (fsm_get_pool(v, &pool) != 0 || now_ms - c->leading_since_ms < pool.host_timeout_ms) {
+        return; /* A new master gives everybody the whole time to be heard. */
+    }
+    for (uint32_t i = 0; i < s->n_hosts; i++) {
+        const struct host *h = &s->hosts[i];
+        const struct raftlog_member *m = member_of(s, h->raft_id);
+        uint64_t silent = h->raft_id == st.raft_id ? 0 : m == NULL ? UINT64_MAX : m->heard_ms;
+        bool down = h->state == HOST_UP && silent > pool.host_timeout_ms;
+        bool up = h->state == HOST_DOWN && silent < pool.host_timeout_ms / 2;
+        if (down || up) {
+            struct cmd_host_seen seen;
+            schema_init(command_by_number(COMMAND_host_seen)->schema, &seen);
+            (void)str_copy(seen.name, sizeof seen.name, h->name);
+            seen.raft_id = h->raft_id;
+            seen.up = up;
+            propose(c, COMMAND_host_seen, &seen);
+        }
+    }
+}
+
+/* --- deadlines
+ * ------------------------------------------------------------------------------------------ */
+
+static void control_deadlines(struct control *c, struct fsm_view *v)
+{
+    uint64_t now = c->d->clock->wall_ms(c->d->clock);
+    struct op op = {0};
+    for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
+        if (op.deadline_ms == 0 || now < op.deadline_ms || op.phase == OP_PHASE_SWITCHED) {
+            continue;
+        }
+        struct cmd_op_expire expire;
+        schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
+        expire.id = op.id;
+        propose(c, COMMAND_op_expire, &expire);
+    }
+}
+
+/* --- checks
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void control_checks(struct control *c, uint64_t now_ms)
+{
+    uint64_t applied = fsm_applied(c->d->fsm);
+    if (now_ms < c->check_at_ms || applied <= c->check_index + 1) {
+        return; /* Nothing new but the last check itself. */
+    }
+    struct cmd_pool_check check;
+    schema_init(command_by_number(COMMAND_pool_check)->schema, &check);
+    check.index = applied;
+    char text[HASH_TEXT_SIZE];
+    (void)str_copy(check.hash, sizeof check.hash, hash_text(fsm_hash(c->d->fsm), text));
+    propose(c, COMMAND_pool_check, &check);
+    c->check_at_ms = now_ms + CHECK_PERIOD_MS;
+    c->check_index = applied;
+}
+
+/* --- mastership
+ * -------------------------------------------------------------------------------------------- */
+
+static void
+control_mastership(struct control *c, struct fsm_view *v, const struct census *s, uint64_t now_ms)
+{
+    struct pool pool;
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    if (now_ms < c->transfer_at_ms || fsm_get_pool(v, &pool) != 0 || pool.master[0] == '\0') {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_hosts; i++) {
+        const struct host *h = &s->hosts[i];
+        const struct raftlog_member *m = member_of(s, h->raft_id);
+        if (strcmp(h->name, pool.master) != 0 || h->raft_id == st.raft_id || m == NULL ||
+            m->role != RAFTLOG_VOTER || h->state != HOST_UP ||
+            m->match_index + MEMBER_LAG < st.commit_index) {
+            continue;
+        }
+        struct err e = {0};
+        c->transfer_at_ms = now_ms + TRANSFER_PERIOD_MS;
+        if (raftlog_transfer(c->d->rl, h->raft_id, &e) != 0) {
+            (void)step_failed("transfer", h->name, &e);
+        }
+    }
+}
+
+void control_tick(struct control *c, uint64_t now_ms)
+{
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    if (!st.leading || c->d->diverged) {
+        c->leading_since_ms = 0;
+        return;
+    }
+    if (c->leading_since_ms == 0) {
+        c->leading_since_ms = now_ms;
+        c->transfer_at_ms = now_ms + 1000;
+        c->check_at_ms = now_ms + CHECK_PERIOD_MS;
+    }
+    static struct census census; /* Large; the loop has one thread. */
+    struct fsm_view *v = fsm_view_open(c->d->fsm);
+    census_take(c, v, &census);
+    if (census.n_hosts == 0) { /* The pool's first command is not applied yet. */
+        (void)fsm_view_close(v);
+        return;
+    }
+    control_members(c, &census);
+    control_silence(c, v, &census, now_ms);
+    control_deadlines(c, v);
+    control_checks(c, now_ms);
+    control_mastership(c, v, &census, now_ms);
+    (void)fsm_view_close(v);
+}

@@ -1,0 +1,223 @@
+/* A crash of either host's agent after every step, and a second one after every later step: a start
+ * and a migration, with a state and hypervisors made by hand, end the same way. */
+
+#include <string.h>
+
+#include "core/tests/cm.h"
+#include "core/util.h"
+
+#include "cli/quorated/agent_core.h"
+
+#define OP_ID 40u
+#define STEPS 30
+
+struct model {
+    struct guest guest;
+    struct op op;
+    struct hv_info copy[2];
+    uint32_t n_copies[2];
+    struct agent_memory memory[2];
+    uint64_t next_epoch;
+};
+
+static struct model m; /* Large. */
+static const char *const hosts[] = {"h1", "h2"};
+
+static struct agent_answer decide(int h)
+{
+    struct agent_input in = {.current = true,
+                             .host = hosts[h],
+                             .guest = &m.guest,
+                             .op = m.guest.op != 0 ? &m.op : NULL,
+                             .copies = &m.copy[h],
+                             .n_copies = m.n_copies[h],
+                             .memory = &m.memory[h],
+                             .now_ms = 1000000};
+    return agent_decide(&in);
+}
+
+static void put_copy(int h, uint64_t epoch, enum hv_state state)
+{
+    assert_int_equal(m.n_copies[h], 0);
+    m.n_copies[h] = 1;
+    m.copy[h].key.epoch = epoch;
+    m.copy[h].state = state;
+}
+
+static void end_op(enum guest_state state)
+{
+    m.guest.op = 0;
+    m.guest.state = state;
+}
+
+static void report(const struct agent_answer *a, int h)
+{
+    assert_string_equal(m.guest.host, hosts[h]);
+    assert_int_equal(a->epoch, m.guest.run_epoch);
+    if (a->what == REPORT_STARTED) {
+        end_op(GUEST_RUNNING);
+    } else {
+        assert_int_equal(a->what, REPORT_EXITED);
+        end_op(GUEST_STARTING);
+        m.guest.run_epoch = m.next_epoch++;
+    }
+}
+
+static void propose(const struct agent_answer *a, int h)
+{
+    bool open = m.guest.op != 0;
+    if (a->act == AGENT_PREPARED && open && m.op.phase == OP_PHASE_PREPARE) {
+        m.op.phase = OP_PHASE_TRANSFER;
+    } else if (a->act == AGENT_SWITCH && open && m.op.phase == OP_PHASE_TRANSFER) {
+        m.op.phase = OP_PHASE_SWITCHED;
+        (void)str_copy(m.guest.host, sizeof m.guest.host, "h2");
+        m.guest.run_epoch = m.op.dst_epoch;
+    } else if (a->act == AGENT_ABORT && open && m.op.phase < OP_PHASE_SWITCHED) {
+        end_op(GUEST_RUNNING);
+    } else if (a->act == AGENT_REPORT) {
+        report(a, h);
+    }
+}
+
+/* One act of one host; false: it had none. */
+static bool step(int h)
+{
+    struct agent_answer a = decide(h);
+    switch (a.act) {
+    case AGENT_NONE: return false;
+    case AGENT_DESTROY: m.n_copies[h] = 0; break;
+    case AGENT_START: put_copy(h, a.epoch, HV_RUNNING); break;
+    case AGENT_UNPAUSE: m.copy[h].state = HV_RUNNING; break;
+    case AGENT_INCOMING:
+        put_copy(h, a.epoch, HV_INCOMING);
+        m.memory[h].incoming_epoch = a.epoch;
+        break;
+    case AGENT_MIGRATE:
+        m.memory[h].sent_op = OP_ID;
+        if (m.n_copies[1] == 1 && m.copy[1].state == HV_INCOMING) {
+            m.copy[0].state = HV_DEPARTED;
+            m.copy[1].state = HV_ARRIVED;
+        } else {
+            (void)err_set(&m.memory[h].send, ERR_HYPERVISOR, "nobody listens");
+        }
+        break;
+    case AGENT_SHUTDOWN:
+    case AGENT_PAUSE:
+    case AGENT_CANCEL: fail_msg("%s was not asked for", agent_act_name(a.act)); break;
+    case AGENT_REPORT:
+    case AGENT_PREPARED:
+    case AGENT_SWITCH:
+    case AGENT_ABORT: propose(&a, h); break;
+    }
+    bool both = m.n_copies[0] == 1 && m.n_copies[1] == 1;
+    assert_false(both && m.copy[0].state == HV_RUNNING && m.copy[1].state == HV_RUNNING);
+    return true;
+}
+
+/* What was remembered is gone, and so is a copy that was being received. */
+static void crash(int h)
+{
+    memset(&m.memory[h], 0, sizeof m.memory[h]);
+    if (m.n_copies[h] == 1 && m.copy[h].state == HV_INCOMING) {
+        m.n_copies[h] = 0;
+    }
+    if (m.guest.op != 0 && m.op.kind == OP_MIGRATE && m.op.phase == OP_PHASE_TRANSFER) {
+        m.memory[h].inherited_op = OP_ID;
+    }
+}
+
+static void begin(bool migrate)
+{
+    memset(&m, 0, sizeof m);
+    schema_init(&schema_guest, &m.guest);
+    schema_init(&schema_op, &m.op);
+    (void)str_copy(m.guest.host, sizeof m.guest.host, "h1");
+    m.guest.run_epoch = 7;
+    m.guest.want = WANT_RUNNING;
+    m.guest.state = migrate ? GUEST_MIGRATING : GUEST_STARTING;
+    m.guest.op = OP_ID;
+    m.next_epoch = 10;
+    m.op.id = OP_ID;
+    m.op.kind = migrate ? OP_MIGRATE : OP_START;
+    m.op.phase = migrate ? OP_PHASE_PREPARE : OP_PHASE_WORK;
+    m.op.src_epoch = 7;
+    m.op.dst_epoch = 9;
+    (void)str_copy(m.op.src, sizeof m.op.src, "h1");
+    (void)str_copy(m.op.dst, sizeof m.op.dst, "h2");
+    if (migrate) {
+        put_copy(0, 7, HV_RUNNING);
+    }
+}
+
+/* Host `first` goes first in every round. Returns the steps that it took. */
+static int run(int first, int crash_at, int second_at, int crashed)
+{
+    int steps = 0;
+    bool moved = true;
+    while (moved) {
+        moved = false;
+        for (int i = 0; i < 2; i++) {
+            if (step((first + i) % 2)) {
+                moved = true;
+                steps++;
+            }
+            if (steps == crash_at || steps == second_at) {
+                crash(crashed);
+                moved = true;
+                crash_at = steps == crash_at ? -1 : crash_at;
+                second_at = steps == second_at ? -1 : second_at;
+            }
+        }
+        assert_in_range(steps, 0, STEPS);
+    }
+    return steps;
+}
+
+static void check_end(void)
+{
+    int h = strcmp(m.guest.host, "h2") == 0 ? 1 : 0;
+    assert_int_equal(m.guest.state, GUEST_RUNNING);
+    assert_int_equal(m.guest.op, 0);
+    assert_int_equal(m.n_copies[h], 1);
+    assert_int_equal(m.n_copies[1 - h], 0);
+    assert_int_equal(m.copy[h].state, HV_RUNNING);
+    assert_int_equal(m.copy[h].key.epoch, m.guest.run_epoch);
+}
+
+static void sweep(bool migrate)
+{
+    for (int k = 0; k < STEPS * STEPS * 4; k++) {
+        begin(migrate);
+        (void)run(k % 2, k / 4 % STEPS, k / 4 / STEPS, k / 2 % 2);
+        check_end();
+        /* Nothing died: the guest is where it was or where it should go, in its first run there. */
+        assert_int_equal(m.next_epoch, 10);
+    }
+}
+
+static void a_start_survives_crashes_after_every_step(void **unused)
+{
+    (void)unused;
+    sweep(/*migrate=*/false);
+    assert_int_equal(m.guest.run_epoch, 7);
+}
+
+static void a_migration_survives_crashes_after_every_step(void **unused)
+{
+    (void)unused;
+    begin(/*migrate=*/true);
+    assert_int_equal(run(0, -1, -1, 0),
+                     7); /* incoming, prepared, stream, switch, two ends, started */
+    check_end();
+    assert_string_equal(m.guest.host, "h2");
+    sweep(/*migrate=*/true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_survives_crashes_after_every_step),
+        cmocka_unit_test(a_migration_survives_crashes_after_every_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

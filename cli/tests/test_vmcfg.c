@@ -1,0 +1,221 @@
+/* The reader of vm.cfg over a corpus: each file vmcfg/x.cfg is read, and what came of it is
+ * compared with vmcfg/x.want (the record as JSON, warnings, or the error). */
+
+#include <string.h>
+
+#include "core/tests/cm.h"
+#include "core/util.h"
+
+#include "cli/tests/golden.h"
+#include "cli/vmcfg.h"
+
+struct reading {
+    struct cmd_guest_create cmd;
+    struct vmcfg_warnings warnings;
+    struct err e;
+    int rc;
+};
+
+static const struct schema *schema(void)
+{
+    return command_by_number(COMMAND_guest_create)->schema;
+}
+
+static struct reading *
+read_text(const char *name, const char *data, size_t len, const char *const *overrides, size_t n)
+{
+    struct reading *r = mem_new(1, sizeof *r);
+    schema_init(schema(), &r->cmd);
+    struct vmcfg_source source = {
+        .name = name, .data = data, .len = len, .overrides = overrides, .n_overrides = n};
+    r->rc = vmcfg_read(&source, &r->cmd, &r->warnings, &r->e);
+    return r;
+}
+
+/* Only the fields that the file changed, so that a new field of guests changes no expectation. */
+static void put_changed(const struct schema *s, const void *record, struct buf *out)
+{
+    void *fresh = mem_new(1, s->size);
+    schema_init(s, fresh);
+    json_t *now = schema_to_json(s, record);
+    json_t *before = schema_to_json(s, fresh);
+    const char *key;
+    json_t *value;
+    json_object_foreach(now, key, value)
+    {
+        const struct field *f = schema_find(s, key);
+        if (f->kind == FIELD_REC) {
+            put_changed(f->nested, (const char *)record + f->offset, out);
+        } else if (!json_equal(value, json_object_get(before, key))) {
+            char *text = json_dumps(value, JSON_ENCODE_ANY);
+            buf_printf(out, "%s = %s\n", key, text);
+            free(text);
+        }
+    }
+    json_decref(now);
+    json_decref(before);
+    free(fresh);
+}
+
+static void describe(const struct reading *r, struct buf *out)
+{
+    if (r->rc != 0) {
+        buf_printf(out, "%s %s\n", err_name(r->rc), r->e.msg);
+    } else {
+        put_changed(schema(), &r->cmd, out);
+    }
+    for (size_t i = 0; i < r->warnings.n; i++) {
+        buf_printf(out, "warning: %s\n", r->warnings.text[i]);
+    }
+}
+
+static void check_file(void *ctx, const char *path)
+{
+    (void)ctx;
+    CLEANUP(buf_done) struct buf text = {0};
+    CLEANUP(buf_done) struct buf got = {0};
+    CLEANUP(buf_done) struct buf want = {0};
+    golden_read(path, &text);
+    struct reading *r =
+        read_text(strrchr(path, '/') + 1, (const char *)text.data, text.len, NULL, 0);
+    /* What the name says must hold whatever the expectation says. */
+    assert_int_equal(r->rc == 0, strstr(path, "/good-") != NULL);
+    describe(r, &got);
+    buf_printf(&want, "%.*s.want", (int)(strlen(path) - strlen(".cfg")), path);
+    buf_put_u8(&want, 0);
+    golden_check((const char *)want.data, got.data, got.len);
+    free(r);
+}
+
+static void every_file_of_the_corpus_reads_as_expected(void **state)
+{
+    (void)state;
+    assert_true(golden_each("vmcfg", ".cfg", check_file, NULL) >= 30);
+}
+
+static void overrides_stand_at_the_end_of_the_file(void **state)
+{
+    (void)state;
+    const char *text = "name = 'a'\nmemory = 64\ndisk = ['file:/a.img,hda,w']\n";
+    const char *const overrides[] = {"name=b \"c\" \\", "memory=2GiB",
+                                     "disk=['file:/b.img,hda,r']"};
+    struct reading *r = read_text("vm.cfg", text, strlen(text), overrides, 3);
+    assert_int_equal(r->rc, 0);
+    assert_string_equal(r->cmd.name, "b \"c\" \\");
+    assert_int_equal(r->cmd.config.memory_mib, 2048);
+    assert_int_equal(r->cmd.config.disks_n, 1);
+    assert_string_equal(r->cmd.config.disks[0].path, "/b.img");
+    assert_true(r->cmd.config.disks[0].readonly);
+    free(r);
+}
+
+static void check_override(const char *override, int code, const char *message)
+{
+    struct reading *r = read_text("vm.cfg", "", 0, &override, 1);
+    assert_int_equal(r->rc, code);
+    if (strstr(r->e.msg, message) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", r->e.msg, message);
+    }
+    free(r);
+}
+
+static void a_wrong_override_is_named(void **state)
+{
+    (void)state;
+    check_override("memory=much", ERR_INVALID, "memory=much: memory: ");
+    check_override("memory", ERR_INVALID, "is not NAME=VALUE");
+    check_override("=3", ERR_INVALID, "is not NAME=VALUE");
+    check_override("name=\"a\";memory=3", ERR_INVALID, "is not NAME=VALUE");
+    check_override("name=a\nmemory=3", ERR_INVALID, "not one line");
+    check_override("name='a", ERR_INVALID, "without its closing");
+    check_override("disk=[", ERR_INVALID, "without its closing ]");
+    check_override("name=\xff", ERR_INVALID, "not one line of UTF-8");
+}
+
+static void the_bounds_hold(void **state)
+{
+    (void)state;
+    size_t len = VMCFG_MAX + 1;
+    char *text = mem_new(len, 1);
+    memset(text, '\n', len);
+    struct reading *r = read_text("vm.cfg", text, len, NULL, 0);
+    assert_int_equal(r->rc, ERR_TOO_BIG);
+    free(r);
+    r = read_text("vm.cfg", text, len - 1, NULL, 0);
+    assert_int_equal(r->rc, 0);
+    free(r);
+    memset(text, '[', len);
+    memcpy(text, "a=", 2);
+    r = read_text("vm.cfg", text, len - 1, NULL, 0);
+    assert_int_equal(r->rc, ERR_INVALID);
+    assert_non_null(strstr(r->e.msg, "vm.cfg:1:6: lists more than 3 deep"));
+    free(r);
+    memset(text, 'x', len);
+    memcpy(text, "a='", 3);
+    r = read_text("vm.cfg", text, len - 1, NULL, 0);
+    assert_non_null(strstr(r->e.msg, "text of more than 2048 bytes"));
+    free(r);
+    for (size_t i = 0; i < len - 4; i += 4) {
+        memcpy(text + i, "a=1\n", 4);
+    }
+    r = read_text("vm.cfg", text, len - 1, NULL, 0);
+    assert_non_null(strstr(r->e.msg, "vm.cfg:257:1: more than 256 assignments"));
+    free(r);
+    free(text);
+}
+
+static void more_warnings_than_fit_are_counted(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf text = {0};
+    for (int i = 0; i < 40; i++) {
+        buf_printf(&text, "unknown%d = 1\n", i);
+    }
+    struct reading *r = read_text("vm.cfg", (const char *)text.data, text.len, NULL, 0);
+    assert_int_equal(r->rc, 0);
+    assert_int_equal(r->warnings.n, VMCFG_WARNINGS_MAX);
+    assert_int_equal(r->warnings.dropped, 40 - VMCFG_WARNINGS_MAX);
+    assert_string_equal(r->warnings.text[31], "vm.cfg:32: unknown key unknown31 is left out");
+    free(r);
+}
+
+static void more_disks_and_cards_than_there_may_be_are_refused(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf text = {0};
+    buf_printf(&text, "disk = [");
+    for (int i = 0; i <= LIMIT_DISKS; i++) {
+        buf_printf(&text, "'file:/d%d.img,xvd%c,w',", i, 'a' + i);
+    }
+    buf_printf(&text, "]\n");
+    struct reading *r = read_text("vm.cfg", (const char *)text.data, text.len, NULL, 0);
+    assert_int_equal(r->rc, ERR_INVALID);
+    assert_non_null(strstr(r->e.msg, "more than 16 disks"));
+    free(r);
+}
+
+static void a_missing_file_says_so(void **state)
+{
+    (void)state;
+    struct reading r = {.rc = 0};
+    schema_init(schema(), &r.cmd);
+    r.rc = vmcfg_read_file("/no/such/vm.cfg", NULL, 0, &r.cmd, &r.warnings, &r.e);
+    assert_int_equal(r.rc, ERR_NOT_FOUND);
+    assert_non_null(strstr(r.e.msg, "/no/such/vm.cfg: No such file"));
+    r.rc = vmcfg_read_file("/", NULL, 0, &r.cmd, &r.warnings, &r.e);
+    assert_int_equal(r.rc, ERR_IO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_file_of_the_corpus_reads_as_expected),
+        cmocka_unit_test(overrides_stand_at_the_end_of_the_file),
+        cmocka_unit_test(a_wrong_override_is_named),
+        cmocka_unit_test(the_bounds_hold),
+        cmocka_unit_test(more_warnings_than_fit_are_counted),
+        cmocka_unit_test(more_disks_and_cards_than_there_may_be_are_refused),
+        cmocka_unit_test(a_missing_file_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
