@@ -1,0 +1,167 @@
+# ./lab test: everything that can be checked, one line a step, the log of each step in a file.
+#
+# A step is a function step_NAME or a script chaos-tests/e2e/NAME.sh. It passes with exit status 0,
+# is skipped with 77, and fails with anything else. A step that runs several tests may write their
+# numbers to the file $STEP_COUNTS ("passed failed"); else it counts as one.
+# shellcheck shell=bash
+
+SKIPPED=77
+STEPS=(build unit build_asan unit_asan layers pure format shell tidy fuzz)
+QUICK_STEPS=(build unit build_asan unit_asan layers pure format shell tidy)
+
+step_build() {
+    build_release
+    build_images
+}
+
+step_unit() { run_ctest "$LAB_ROOT/build"; }
+
+step_build_asan() {
+    build_preset asan "$LAB_ROOT/build-asan"
+}
+
+step_unit_asan() { run_ctest "$LAB_ROOT/build-asan"; }
+
+# run_ctest DIR: all its tests, and how many passed and failed.
+run_ctest() {
+    local rc=0 line
+    ctest --test-dir "$1" -j "$(jobs_here)" --output-on-failure | tee "$STEP_LOG.ctest" || rc=$?
+    line=$(grep -E '% tests passed, [0-9]+ tests failed out of [0-9]+' "$STEP_LOG.ctest" | tail -n 1)
+    if [[ $line =~ ,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
+        printf '%d %d\n' $((BASH_REMATCH[2] - BASH_REMATCH[1])) "${BASH_REMATCH[1]}" >"$STEP_COUNTS"
+    fi
+    return "$rc"
+}
+
+step_layers() { (cd "$LAB_ROOT" && .ci/layers); }
+
+step_pure() {
+    [[ -x $LAB_ROOT/.ci/pure ]] || return "$SKIPPED"
+    (cd "$LAB_ROOT" && .ci/pure)
+}
+
+c_files() { (cd "$LAB_ROOT" && find core fsm raftlog hvdriver migration cli chaos-tests -name '*.[ch]'); }
+
+step_format() { c_files | (cd "$LAB_ROOT" && xargs clang-format --dry-run -Werror); }
+
+step_shell() {
+    cd "$LAB_ROOT" || return
+    shellcheck -x lab .ci/run chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
+}
+
+step_tidy() {
+    if ((QUICK == 1)); then
+        (cd "$LAB_ROOT" && .ci/tidy --changed)
+    else
+        (cd "$LAB_ROOT" && .ci/tidy)
+    fi
+}
+
+step_fuzz() {
+    build_preset fuzz "$LAB_ROOT/build-fuzz"
+    run_ctest "$LAB_ROOT/build-fuzz"
+}
+
+# The stories, in order of their names; in a quick run those that say so in their first lines.
+story_names() {
+    local file
+    for file in "$LAB_ROOT"/chaos-tests/e2e/*.sh; do
+        [[ ${file##*/} != lib.sh ]] || continue
+        if ((QUICK == 0)) || head -n 5 "$file" | grep -q '^# quick$'; then
+            basename "$file" .sh
+        fi
+    done
+}
+
+# run_step NAME COMMAND...: in the background of a log file, with a time limit, and count it.
+run_step() {
+    local name=$1 begin rc=0 passed=0 failed=0 word
+    shift
+    STEP_LOG=$LAB_LOGS/$name.log
+    STEP_COUNTS=$LAB_LOGS/$name.counts
+    export STEP_LOG STEP_COUNTS
+    rm -f "$STEP_COUNTS"
+    begin=$(now_ms)
+    # A subshell with errexit of its own: a step ends at its first failing command.
+    (set -e; "$@") >"$STEP_LOG" 2>&1 </dev/null &
+    wait "$!" || rc=$?
+    case $rc in
+        0) word='ok     ' passed=1 ;;
+        "$SKIPPED") word='skipped' ;;
+        *) word='FAILED ' failed=1 ;;
+    esac
+    if [[ -s $STEP_COUNTS ]]; then
+        read -r passed failed <"$STEP_COUNTS"
+        ((rc == 0 || failed > 0)) || failed=1
+    fi
+    ((rc != SKIPPED)) || SKIPS=$((SKIPS + 1))
+    PASSED=$((PASSED + passed))
+    FAILED=$((FAILED + failed))
+    printf '%s %-22s %4d.%d s%s\n' "$word" "$name" $((($(now_ms) - begin) / 1000)) \
+        $((($(now_ms) - begin) / 100 % 10)) "$(step_note "$passed" "$failed" "$rc")"
+    if ((rc != 0 && rc != SKIPPED)); then
+        sed 's/^/    | /' < <(tail -n 40 "$STEP_LOG")
+        printf '    the whole log: %s\n' "$STEP_LOG"
+    fi
+}
+
+# What else is worth a word: how many tests, or the step's own last line where it begins with "=".
+step_note() {
+    local figures
+    if (($1 + $2 > 1)); then
+        printf '  %d tests' $(($1 + $2))
+    fi
+    figures=$(grep '^= ' "$STEP_LOG" | tail -n 1 | cut -c 3-) || true
+    [[ -z $figures ]] || printf '  %s' "$figures"
+    if (($3 == SKIPPED)); then
+        printf '  %s' "$(tail -n 1 "$STEP_LOG")"
+    fi
+}
+
+# is_wanted NAME WANTED...: no wish is every wish.
+is_wanted() {
+    local name=$1 wish
+    shift
+    (($# > 0)) || return 0
+    for wish in "$@"; do
+        [[ $name != "$wish" ]] || return 0
+    done
+    return 1
+}
+
+verb_test() {
+    local name wanted=() steps
+    QUICK=0 PASSED=0 FAILED=0 SKIPS=0
+    while (($# > 0)); do
+        case $1 in
+            --quick) QUICK=1 ;;
+            -*) usage_error "test: what is '$1'?" ;;
+            *) wanted+=("$1") ;;
+        esac
+        shift
+    done
+    for name in "${wanted[@]}"; do
+        is_wanted "$name" "${STEPS[@]}" || [[ -e $LAB_ROOT/chaos-tests/e2e/$name.sh ]] ||
+            usage_error "test: no step '$name'; there are: ${STEPS[*]} $(story_names | xargs)"
+    done
+    install_missing build run test
+    LAB_LOGS=$LAB_ROOT/build/test-logs
+    mkdir -p "$LAB_LOGS"
+    steps=("${STEPS[@]}")
+    ((QUICK == 0)) || steps=("${QUICK_STEPS[@]}")
+    for name in "${steps[@]}"; do
+        if is_wanted "$name" "${wanted[@]}"; then
+            run_step "$name" "step_$name"
+        fi
+    done
+    for name in $(story_names); do
+        if is_wanted "$name" "${wanted[@]}"; then
+            run_step "$name" timeout --kill-after=60 "${STORY_LIMIT_S:-900}" \
+                bash "$LAB_ROOT/chaos-tests/e2e/$name.sh"
+        fi
+    done
+    printf '%d passed, %d failed' "$PASSED" "$FAILED"
+    ((SKIPS == 0)) || printf ', %d skipped' "$SKIPS"
+    printf '\n'
+    ((FAILED == 0))
+}

@@ -1,0 +1,181 @@
+# The verbs of ./lab.
+# shellcheck shell=bash
+
+lab_usage() {
+    cat <<'TEXT'
+usage: ./lab VERB [--dir DIR]
+
+  up [--hosts N] [--driver qemu|sim] [--no-guest]   install, build, start a pool; again: what is missing
+  down                    end everything that up made, and delete it
+  status                  hosts, their processes, what is cut
+  env                     print the variables that make `quorate` talk to this pool
+
+  kill HOST               power cut: the daemon and everything it runs, at once
+  crash HOST              kill -9 of the daemon; its guests go on
+  pause HOST, resume HOST stop and continue the daemon (SIGSTOP, SIGCONT)
+  start HOST              start what kill or crash ended
+  wipe HOST               power cut, delete its data, start it again if it was on
+  cut A B                 no packet between these two hosts
+  isolate HOST            no packet between this host and any other, or this machine
+  heal                    undo all cuts
+
+  test [--quick] [NAME...]         build and run all tests, or those named
+  bench log [--json] [--seconds N] commits per second and latency, beside etcd
+
+DIR is where a lab keeps everything; default $QUORATE_LAB_DIR or ~/.quorate-lab.
+TEXT
+}
+
+verb_up() {
+    local hosts='' driver='' guest=1
+    while (($# > 0)); do
+        case $1 in
+            --hosts) hosts=${2:-}; shift 2 || usage_error "--hosts needs a number" ;;
+            --driver) driver=${2:-}; shift 2 || usage_error "--driver needs qemu or sim" ;;
+            --no-guest) guest=0; shift ;;
+            *) usage_error "up: what is '$1'?" ;;
+        esac
+    done
+    if ! [[ ${hosts:=} =~ ^([1-9][0-9]?)?$ ]] || ((${hosts:-3} > 16)); then
+        usage_error "--hosts takes a number from 1 to 16"
+    fi
+    [[ -z $driver || $driver == qemu || $driver == sim ]] ||
+        usage_error "--driver takes qemu or sim"
+    check_settled hosts "$hosts"
+    check_settled driver "$driver"
+    install_missing build run
+    build_release quorate quorated hbcheck labhost
+    build_images
+    lab_exists || { conf_set driver "${driver:-qemu}"; conf_set hosts "${hosts:-3}"; }
+    network_up
+    pool_up
+    ((guest == 0)) || make_demo
+    show_pool
+    ((guest == 0)) || say_what_next
+}
+
+# What a lab was made with stays as it is.
+check_settled() {
+    local now
+    now=$(conf_get "$1")
+    [[ -z $2 || -z $now || $2 == "$now" ]] ||
+        die "the lab in $LAB_DIR has $1 $now; for another: ./lab down first, or --dir DIR"
+}
+
+verb_down() {
+    local h
+    if ! lab_exists; then
+        say "nothing in $LAB_DIR"
+        return
+    fi
+    for h in $(host_names); do
+        power_cut "$h"
+    done
+    network_down
+    rm -rf "$LAB_DIR"
+    say "ended, and $LAB_DIR deleted"
+}
+
+verb_status() {
+    local h pid state line
+    need_lab
+    printf '%-6s %-16s %-6s %-10s %s\n' HOST ADDRESS POWER DAEMON PROCESSES
+    for h in $(host_names); do
+        pid=$(daemon_pid "$h")
+        state=off
+        ((pid == 0)) || state=$pid
+        ! daemon_is_stopped "$h" || state="$pid (paused)"
+        printf '%-6s %-16s %-6s %-10s %s\n' "$h" "$(host_address "$h")" \
+            "$(power_is_on "$h" && echo on || echo off)" "$state" "$(marked_pids "$h" | wc -l)"
+    done
+    while read -r line; do
+        [[ -z $line ]] || printf 'cut: %s\n' "$line"
+    done < <(cuts)
+    if wait_until 3 "a host answers" on_pool --local pool status; then
+        echo
+        on_pool --local host list
+        echo
+        on_pool --local guest list
+    fi
+}
+
+verb_env() {
+    need_lab
+    printf 'export QUORATE_CONNECT=%q\n' "$(connect_list)"
+    # shellcheck disable=SC2016 # The reader's shell expands it.
+    printf 'export PATH=%q:$PATH\n' "$LAB_BUILD/cli:$LAB_BUILD/chaos-tests"
+}
+
+# one_host VERB [HOST]
+one_host() {
+    (($# == 2)) || usage_error "$1 takes one host"
+    need_lab
+    host_number "$2" >/dev/null
+}
+
+verb_kill() { one_host kill "$@"; power_cut "$1"; }
+verb_crash() { one_host crash "$@"; daemon_crash "$1"; }
+verb_pause() { one_host pause "$@"; daemon_pause "$1"; }
+verb_resume() { one_host resume "$@"; signal_daemon CONT "$1"; }
+verb_start() { one_host start "$@"; daemon_start "$1"; }
+verb_wipe() { one_host wipe "$@"; host_wipe "$1"; }
+verb_isolate() { one_host isolate "$@"; isolate_host "$1"; }
+verb_heal() { need_lab; heal_network; }
+
+verb_cut() {
+    (($# == 2)) || usage_error "cut takes two hosts"
+    need_lab
+    host_number "$1" >/dev/null
+    host_number "$2" >/dev/null
+    [[ $1 != "$2" ]] || usage_error "cut takes two different hosts"
+    cut_hosts "$1" "$2"
+}
+
+# Take --dir DIR out of the words, wherever it stands; the rest goes to LAB_WORDS.
+take_dir() {
+    LAB_WORDS=()
+    LAB_DIR=${QUORATE_LAB_DIR:-${HOME:-/root}/.quorate-lab}
+    LAB_DIR_OPTION= # As the user would have to type it again.
+    while (($# > 0)); do
+        case $1 in
+            --dir)
+                [[ -n ${2:-} ]] || usage_error "--dir needs a directory"
+                LAB_DIR=$2
+                # shellcheck disable=SC2034 # pool.sh says it.
+                LAB_DIR_OPTION="--dir $2"
+                shift 2
+                ;;
+            --dir=*) set -- --dir "${1#--dir=}" "${@:2}" ;;
+            -h | --help) lab_usage; exit 0 ;;
+            *) LAB_WORDS+=("$1"); shift ;;
+        esac
+    done
+    LAB_DIR=$(realpath -m -- "$LAB_DIR")
+    [[ $LAB_DIR != / ]] || usage_error "--dir / is not possible"
+    # A unix socket's path is limited to 107 bytes.
+    ((${#LAB_DIR} <= 70)) || usage_error "--dir is too long: sockets below it would not fit"
+}
+
+# One call of ./lab at a time works on one lab.
+lock_lab() {
+    mkdir -p "$(dirname "$LAB_DIR")"
+    exec 9>"$LAB_DIR.lock"
+    flock -w 600 9 || die "another ./lab works in $LAB_DIR"
+}
+
+lab_main() {
+    local verb
+    take_dir "$@"
+    ((${#LAB_WORDS[@]} > 0)) || { lab_usage >&2; exit 2; }
+    verb=${LAB_WORDS[0]}
+    case $verb in
+        up | down | kill | crash | pause | resume | start | wipe | cut | isolate | heal)
+            lock_lab
+            "verb_$verb" "${LAB_WORDS[@]:1}"
+            [[ $verb != down ]] || rm -f "$LAB_DIR.lock"
+            ;;
+        status | env | test | bench) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
+        help) lab_usage ;;
+        *) usage_error "no verb '$verb'; ./lab --help lists them" ;;
+    esac
+}
