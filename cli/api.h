@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The interface between `quorate` and `quorated`: methods, and the rows that queries answer with.
  * Both programs link this table; any other client needs only it, core/rpc.h and the field lists.
  *
@@ -21,6 +22,7 @@
  *   found    {name*: str, request: bin16}          -> outcome: makes a pool of this blank host.
  *   transfer {host: str}                           -> {}: hand the mastership over now.
  */
+/* clang-format on */
 
 #ifndef CLI_API_H
 #define CLI_API_H
@@ -132,12 +134,12 @@ extern const struct schema schema_api_hello, schema_api_pool, schema_api_host, s
 struct api_query {
     const char *name; /* "guest.list". */
     const struct schema *row;
-    bool takes_subject;  /* A name (or number) must be given: show queries. */
+    bool takes_subject; /* A name (or number) must be given: show queries. */
 };
 
 /* pool.status (api_pool, one row), host.list, host.show (api_host), guest.list (api_guest),
- * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the last
- * that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
+ * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the
+ * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
  * pool.settings (pool). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;

@@ -10,9 +10,9 @@
 #include "fsm/entity.h"
 
 enum guest_report_what {
-    REPORT_STARTED,   /* Runs (again), with this epoch. Also a crashed daemon's word on adoption. */
-    REPORT_FAILED,    /* Could not be started: code and detail. */
-    REPORT_EXITED,    /* Gone: reason. */
+    REPORT_STARTED, /* Runs (again), with this epoch. Also a crashed daemon's word on adoption. */
+    REPORT_FAILED,  /* Could not be started: code and detail. */
+    REPORT_EXITED,  /* Gone: reason. */
     REPORT_PAUSED,
     REPORT_UNPAUSED
 };
@@ -155,8 +155,8 @@ extern const struct enum_names enum_guest_report_what;
 /* clang-format on */
 
 /* struct cmd_guest_create and schema_cmd_guest_create, and so on. */
-#define C(NUMBER, NAME, WHO, TITLE, SUMMARY)  \
-    SCHEMA_STRUCT(cmd_##NAME, CMD_##NAME) \
+#define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \
+    SCHEMA_STRUCT(cmd_##NAME, CMD_##NAME)    \
     extern const struct schema schema_cmd_##NAME;
 #include "fsm/commands.def"
 #undef C

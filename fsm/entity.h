@@ -19,7 +19,7 @@ enum host_state {
 };
 enum guest_state {
     GUEST_STOPPED,
-    GUEST_STARTING,  /* Placed on a host; its agent brings it up. */
+    GUEST_STARTING, /* Placed on a host; its agent brings it up. */
     GUEST_RUNNING,
     GUEST_PAUSED,
     GUEST_STOPPING,  /* Asked to shut down, or being destroyed. */
@@ -43,7 +43,7 @@ enum on_exit { /* on_poweroff, on_reboot, on_crash of vm.cfg. */
 };
 enum exit_reason {
     EXIT_NONE,
-    EXIT_POWEROFF,  /* The guest shut itself down. */
+    EXIT_POWEROFF, /* The guest shut itself down. */
     EXIT_REBOOT,
     EXIT_CRASH,     /* The guest panicked, or its hypervisor process died. */
     EXIT_DESTROYED, /* We ended it. */
@@ -77,8 +77,8 @@ enum repo_kind {
     REPO_DIR /* A directory that every host sees under the same path. */
 };
 enum repo_state {
-    REPO_NEW,     /* Added, not yet initialised. */
-    REPO_READY,   /* Initialised: every host links it. */
+    REPO_NEW,   /* Added, not yet initialised. */
+    REPO_READY, /* Initialised: every host links it. */
     REPO_DELETING
 };
 

@@ -1,14 +1,15 @@
 /* The deterministic state machine: a pool's state in LMDB, changed only by applying log entries.
  *
- * Applying is a pure function of (state, entry): the same entries give the same rows, byte for byte,
- * on every host and in every build. Nothing here reads a clock, chance, the environment or the
- * network. All calls are made from one thread, but for views given to a worker (see view). */
+ * Applying is a pure function of (state, entry): the same entries give the same rows, byte for
+ * byte, on every host and in every build. Nothing here reads a clock, chance, the environment or
+ * the network. All calls are made from one thread, but for views given to a worker (see view). */
 
 #ifndef FSM_FSM_H
 #define FSM_FSM_H
 
 #include "core/err.h"
 #include "core/hash.h"
+
 #include "fsm/commands.h"
 #include "fsm/entity.h"
 
@@ -49,12 +50,12 @@ struct hash128 fsm_hash(const struct fsm *f);
 
 /* The envelope of a command in the log: [format, number, request, user, host, wall_ms, body]. */
 struct entry {
-    uint32_t number;             /* Of the command. */
-    struct id request;           /* Chosen by the client; a retry carries the same. */
-    char user[LIMIT_NAME + 1];   /* Who asked; a certificate's or a local user's name. */
-    char host[LIMIT_NAME + 1];   /* Through which host. */
-    uint64_t wall_ms;            /* Wall time of the proposer. */
-    const uint8_t *body;         /* The record's encoding; borrowed. */
+    uint32_t number;           /* Of the command. */
+    struct id request;         /* Chosen by the client; a retry carries the same. */
+    char user[LIMIT_NAME + 1]; /* Who asked; a certificate's or a local user's name. */
+    char host[LIMIT_NAME + 1]; /* Through which host. */
+    uint64_t wall_ms;          /* Wall time of the proposer. */
+    const uint8_t *body;       /* The record's encoding; borrowed. */
     size_t body_len;
 };
 
@@ -69,15 +70,15 @@ int entry_decode(const void *data, size_t len, struct entry *ret_entry);
 struct fsm_applied_entry {
     uint64_t index;
     struct id request;
-    bool first;             /* False: a retry; the outcome is the first one's. */
+    bool first; /* False: a retry; the outcome is the first one's. */
     struct outcome outcome;
 };
 
 /* begin, then apply for each entry in index order, then commit: one LMDB transaction. An entry that
  * cannot be decoded, of an unknown command, or rejected by a precondition is applied as well: its
- * outcome says so. The return is not 0 only when this replica itself is broken (ERR_IO, ERR_NO_SPACE,
- * ERR_CORRUPT, or ERR_DIVERGED at a check entry whose hash differs): the caller must stop applying
- * for good; nothing of this transaction is kept. */
+ * outcome says so. The return is not 0 only when this replica itself is broken (ERR_IO,
+ * ERR_NO_SPACE, ERR_CORRUPT, or ERR_DIVERGED at a check entry whose hash differs): the caller must
+ * stop applying for good; nothing of this transaction is kept. */
 int fsm_begin(struct fsm *f, struct err *e);
 int fsm_apply(struct fsm *f,
               uint64_t index,
@@ -151,7 +152,8 @@ int fsm_snapshot_write(struct fsm_view *v, fsm_write_fn write, void *ctx, struct
 
 /* Replace the whole state by a stream written so. `read` fills up to len bytes and returns how many
  * (0 at the end) or an ERR_*. Everything is checked (bounds, order, counts, hash) before the new
- * state becomes visible; on failure the old state is untouched. ERR_CORRUPT, ERR_VERSION, ERR_IO. */
+ * state becomes visible; on failure the old state is untouched. ERR_CORRUPT, ERR_VERSION, ERR_IO.
+ */
 typedef int64_t (*fsm_read_fn)(void *ctx, void *data, size_t len, struct err *e);
 int fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
 

@@ -1,29 +1,29 @@
 /* The replicated log of one host: entries in, a majority's agreement, entries out to the machine.
  *
  * It keeps everything this host must never forget (log, term and vote, guard record, snapshots) in
- * one data directory, talks to the other members over its own streams, and drives the consensus core
- * (libraft's raft_step(), raftlog/README.md). The state machine is handed in as an interface.
+ * one data directory, talks to the other members over its own streams, and drives the consensus
+ * core (libraft's raft_step(), raftlog/README.md). The state machine is handed in as an interface.
  * Loop thread only; no callback fires from inside the call that asked for it. */
 
 #ifndef RAFTLOG_RAFTLOG_H
 #define RAFTLOG_RAFTLOG_H
 
-#include "core/err.h"
-#include "core/id.h"
-#include "core/limits.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/err.h"
+#include "core/id.h"
+#include "core/limits.h"
+
 struct uv_loop_s;
 struct raftlog;
 
-enum raftlog_role { /* What a member is in the configuration. */
+enum raftlog_role {  /* What a member is in the configuration. */
     RAFTLOG_NONE,    /* Not a member (blank, or removed). */
     RAFTLOG_STANDBY, /* Gets the log, does not vote. */
     RAFTLOG_VOTER,
-    RAFTLOG_SPARE    /* In the configuration, gets no log. */
+    RAFTLOG_SPARE /* In the configuration, gets no log. */
 };
 
 struct raftlog_entry {
@@ -62,22 +62,22 @@ struct raftlog_member {
     uint64_t raft_id;
     char address[LIMIT_ADDRESS + 1];
     enum raftlog_role role;
-    uint64_t match_index;  /* Leader only: what it has on disk. */
-    uint64_t heard_ms;     /* Leader only: ms since it was last heard; UINT64_MAX never. */
+    uint64_t match_index; /* Leader only: what it has on disk. */
+    uint64_t heard_ms;    /* Leader only: ms since it was last heard; UINT64_MAX never. */
     bool connected;
-    bool blank;            /* Leader only: it answers, but has no data directory of this member. */
-    uint64_t incarnation;  /* As it said when it connected. */
-    bool catching_up;      /* Leader only: being brought up to date for promotion. */
+    bool blank;           /* Leader only: it answers, but has no data directory of this member. */
+    uint64_t incarnation; /* As it said when it connected. */
+    bool catching_up;     /* Leader only: being brought up to date for promotion. */
 };
 
 struct raftlog_status {
-    bool blank;           /* No pool yet: waits to be initialised or added. */
+    bool blank; /* No pool yet: waits to be initialised or added. */
     struct id pool;
     uint64_t raft_id;
     uint64_t incarnation;
     uint64_t term;
-    bool leading;         /* Is leader, and has committed an entry of its own term. */
-    uint64_t leader;      /* Raft id of the leader; 0 unknown. */
+    bool leading;    /* Is leader, and has committed an entry of its own term. */
+    uint64_t leader; /* Raft id of the leader; 0 unknown. */
     char leader_address[LIMIT_ADDRESS + 1];
     uint64_t commit_index;
     uint64_t applied_index;
@@ -91,29 +91,29 @@ struct raftlog_status {
 };
 
 struct raftlog_options {
-    const char *dir;      /* Data directory; made if missing. */
-    const char *name;     /* This host. */
-    const char *listen;   /* host:port for the other members (the daemon's one port: accepted
-                             connections are handed over by raftlog_accept()). */
-    uint32_t election_ms;  /* Base election timeout, randomised in [T, 2T). Default 200. */
-    uint32_t heartbeat_ms; /* Default 30. */
-    uint64_t snapshot_entries; /* Entries between snapshots. Default 50,000. */
+    const char *dir;            /* Data directory; made if missing. */
+    const char *name;           /* This host. */
+    const char *listen;         /* host:port for the other members (the daemon's one port: accepted
+                                   connections are handed over by raftlog_accept()). */
+    uint32_t election_ms;       /* Base election timeout, randomised in [T, 2T). Default 200. */
+    uint32_t heartbeat_ms;      /* Default 30. */
+    uint64_t snapshot_entries;  /* Entries between snapshots. Default 50,000. */
     uint64_t snapshot_trailing; /* Entries kept behind one. Default 10,000. */
-    uint64_t segment_bytes;    /* Default 8 MiB. */
-    uint64_t ballast_bytes;    /* Room kept to be able to say that the disk is full. Default 16 MiB. */
+    uint64_t segment_bytes;     /* Default 8 MiB. */
+    uint64_t ballast_bytes; /* Room kept to be able to say that the disk is full. Default 16 MiB. */
     struct raftlog_machine machine;
     /* Told from the loop: */
-    void (*changed)(void *ctx);  /* Leadership, membership, connections: look at the status. */
+    void (*changed)(void *ctx); /* Leadership, membership, connections: look at the status. */
     void (*note)(void *ctx, uint64_t from, const void *data, size_t len); /* See raftlog_note(). */
     void (*fatal)(void *ctx, const struct err *e); /* This replica cannot go on. */
     void *ctx;
 };
 
 /* Open the data directory, recover, load the machine from the newest snapshot if it is behind, and
- * begin. A directory that is damaged, of another pool or of another format is never used: it is moved
- * aside (<dir>.refused-1) with a log line that says why, and the host begins blank, to be filled again
- * by its peers under a new member number. *ret_refused tells (its message is the reason). ERR_LOCKED:
- * another daemon has the directory. */
+ * begin. A directory that is damaged, of another pool or of another format is never used: it is
+ * moved aside (<dir>.refused-1) with a log line that says why, and the host begins blank, to be
+ * filled again by its peers under a new member number. *ret_refused tells (its message is the
+ * reason). ERR_LOCKED: another daemon has the directory. */
 int raftlog_open(struct raftlog **ret,
                  struct uv_loop_s *loop,
                  const struct raftlog_options *options,
@@ -131,11 +131,11 @@ bool raftlog_member(struct raftlog *rl, uint32_t i, struct raftlog_member *ret);
 
 /* --- proposing ------------------------------------------------------------------------------ */
 
-/* Put an entry in the log through whoever leads. Leadership changes are ridden out inside: the entry
- * is sent again (the machine must know its request id) until it is applied *here* or the deadline
- * passes. done(0): committed and applied on this host (ask the machine for the outcome, which it
- * found through the request id that the caller put in the entry). ERR_TIMEOUT: the outcome is not
- * known. ERR_BUSY, ERR_NO_SPACE, ERR_TOO_BIG: certainly not appended. `data` is copied. */
+/* Put an entry in the log through whoever leads. Leadership changes are ridden out inside: the
+ * entry is sent again (the machine must know its request id) until it is applied *here* or the
+ * deadline passes. done(0): committed and applied on this host (ask the machine for the outcome,
+ * which it found through the request id that the caller put in the entry). ERR_TIMEOUT: the outcome
+ * is not known. ERR_BUSY, ERR_NO_SPACE, ERR_TOO_BIG: certainly not appended. `data` is copied. */
 struct raftlog_proposal {
     const void *data;
     size_t len;
@@ -159,8 +159,8 @@ void raftlog_propose_cancel(struct raftlog *rl, struct raftlog_proposal *p);
 
 /* --- linearizable reads --------------------------------------------------------------------- */
 
-/* done(0): the machine of this host has applied everything that was committed anywhere when this was
- * called; read it now. ERR_TIMEOUT, ERR_NO_QUORUM. One probe round serves all who wait. */
+/* done(0): the machine of this host has applied everything that was committed anywhere when this
+ * was called; read it now. ERR_TIMEOUT, ERR_NO_QUORUM. One probe round serves all who wait. */
 struct raftlog_read {
     uint32_t deadline_ms;
     void (*done)(struct raftlog_read *r, int code);
@@ -177,12 +177,15 @@ void raftlog_read_cancel(struct raftlog *rl, struct raftlog_read *r);
 
 /* --- membership and leadership (leader only) ------------------------------------------------- */
 
-/* Add a member as STANDBY (a blank daemon at that address is told its number and pool first), change
- * a role (a promotion to VOTER waits until it has caught up), or remove one. One change at a time;
- * the three guards of the membership rules hold it back as long as needed. ERR_NOT_LEADER, ERR_BUSY
- * (a change is under way), ERR_NOT_FOUND, ERR_STATE. Began: 0; watch the members. */
+/* Add a member as STANDBY (a blank daemon at that address is told its number and pool first),
+ * change a role (a promotion to VOTER waits until it has caught up), or remove one. One change at a
+ * time; the three guards of the membership rules hold it back as long as needed. ERR_NOT_LEADER,
+ * ERR_BUSY (a change is under way), ERR_NOT_FOUND, ERR_STATE. Began: 0; watch the members. */
 int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address, struct err *e);
-int raftlog_member_role(struct raftlog *rl, uint64_t raft_id, enum raftlog_role role, struct err *e);
+int raftlog_member_role(struct raftlog *rl,
+                        uint64_t raft_id,
+                        enum raftlog_role role,
+                        struct err *e);
 int raftlog_member_remove(struct raftlog *rl, uint64_t raft_id, struct err *e);
 
 /* Hand leadership to this member (0: the best one) without an outage. */
@@ -192,7 +195,7 @@ int raftlog_transfer(struct raftlog *rl, uint64_t raft_id, struct err *e);
 
 /* The daemon's listener found that an accepted connection (its descriptor, and the bytes already
  * read) speaks the peers' protocol: its first bytes are RAFTLOG_MAGIC. Takes the descriptor. */
-#define RAFTLOG_MAGIC "QRPEER1\n"
+#define RAFTLOG_MAGIC     "QRPEER1\n"
 #define RAFTLOG_MAGIC_LEN 8
 void raftlog_accept(struct raftlog *rl, int fd, const void *read_ahead, size_t len);
 

@@ -1,14 +1,8 @@
-/* clang-format off: cmocka.h needs the others before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
-/* clang-format on */
 
 #include "core/crc32c.h"
 #include "core/rng.h"
+#include "core/tests/cm.h"
 #include "core/util.h"
 
 /* Known answers of RFC 3720, appendix B.4, and the check value of the CRC catalogue. */
