@@ -31,16 +31,8 @@ story_ground() {
     trap story_end EXIT
     conf_set driver "$2"
     conf_set hosts "$1"
-    take_number
-    need_namespaces
-}
-
-# Labs that begin at the same moment must not take the same number.
-take_number() {
-    exec 8>/tmp/quorate-lab-numbers.lock
-    flock 8
     network_up
-    exec 8>&-
+    need_namespaces
 }
 
 need_namespaces() {

@@ -85,7 +85,7 @@ host_address() {
     if [[ $(conf_get network) == netns ]]; then
         printf '10.77.%s.%s\n' "$(conf_get number)" "$n"
     else
-        printf '127.0.77.%s\n' "$((10 * $(conf_get number) + n))"
+        printf '127.77.%s.%s\n' "$(conf_get number)" "$n"
     fi
 }
 

@@ -13,6 +13,7 @@ gateway() { printf '10.77.%s.254\n' "$(conf_get number)"; }
 
 can_have_namespaces() {
     local probe="qlprobe-$$"
+    [[ ${QUORATE_LAB_NETWORK:-} != loopback ]] || return 1
     ((EUID == 0)) || return 1
     ip netns add "$probe" 2>/dev/null || return 1
     if ! ip netns exec "$probe" unshare --pid --mount --fork --mount-proc true 2>/dev/null; then
@@ -22,15 +23,26 @@ can_have_namespaces() {
     ip netns delete "$probe"
 }
 
-# The lowest number that no other lab on this machine uses.
-free_number() {
+# take_number NETWORK: the lowest number that no other lab on this machine uses. Taking it is one
+# system call that fails where another has it, so labs may begin at the same moment.
+take_number() {
     local n
     for ((n = 0; n < 20; n++)); do
-        [[ ! -e /run/netns/ql$n-sw ]] || continue
-        printf '%s\n' "$n"
-        return
+        # Not interrupted between the two: a number that is taken and not written down stays taken.
+        (trap '' INT TERM HUP && "claim_$1" "$n" && conf_set number "$n") && return
     done
     die "20 labs run on this machine already; end one with: ./lab down --dir DIR"
+}
+
+claim_netns() { ip netns add "ql$1-sw" 2>/dev/null; }
+
+# A link to the lab that has the number. One whose lab is gone, or has another number, counts no more.
+claim_loopback() {
+    local link=${TMPDIR:-/tmp}/quorate-lab-loopback-$1 owner
+    if owner=$(readlink "$link") && [[ $(cat "$owner/conf/number" 2>/dev/null) != "$1" ]]; then
+        rm -f "$link"
+    fi
+    ln -sT "$LAB_DIR" "$link" 2>/dev/null
 }
 
 in_switch() { ip netns exec "$(netns_of sw)" "$@"; }
@@ -39,15 +51,16 @@ add_switch() {
     local sw n
     sw=$(netns_of sw)
     n=$(conf_get number)
-    [[ ! -e /run/netns/$sw ]] || return 0
-    ip netns add "$sw"
+    [[ ! -e /sys/class/net/qlab$n ]] || return 0
+    [[ -e /run/netns/$sw ]] || ip netns add "$sw"
     ip -n "$sw" link set lo up
-    ip -n "$sw" link add br0 type bridge forward_delay 0
+    ip -n "$sw" link show br0 >/dev/null 2>&1 || ip -n "$sw" link add br0 type bridge forward_delay 0
     ip -n "$sw" link set br0 up
     ip link add "qlab$n" type veth peer name uplink netns "$sw"
     ip -n "$sw" link set uplink master br0 up
     ip address add "$(gateway)/24" dev "qlab$n"
-    ip link set "qlab$n" up
+    # Whose it is, for one who finds it.
+    ip link set "qlab$n" alias "$LAB_DIR" up
 }
 
 add_port() {
@@ -67,10 +80,11 @@ add_port() {
 network_up() {
     local h
     if [[ -z $(conf_get network) ]]; then
-        conf_set number "$(free_number)"
         if can_have_namespaces; then
+            take_number netns
             conf_set network netns
         else
+            take_number loopback
             conf_set network loopback
         fi
     fi
@@ -85,9 +99,12 @@ network_up() {
 }
 
 network_down() {
-    local ns n
-    [[ $(conf_get network) == netns ]] || return 0
+    local ns n link
     n=$(conf_get number)
+    [[ -n $n ]] || return 0
+    link=${TMPDIR:-/tmp}/quorate-lab-loopback-$n
+    [[ $(readlink "$link") != "$LAB_DIR" ]] || rm -f "$link"
+    [[ $(conf_get network) != loopback ]] || return 0
     ip link delete "qlab$n" 2>/dev/null || true
     for ns in /run/netns/"ql$n"-*; do
         [[ -e $ns ]] || continue

@@ -12,12 +12,12 @@ found_pool() {
     esac
 }
 
-pool_host() { on_pool host list --json | rows | jq -e --arg h "$1" 'select(.name == $h)'; }
+has_host() { on_pool host list --json | rows | jq -es --arg h "$1" 'any(.[]; .name == $h)'; }
 
 join_hosts() {
     local h
     for h in $(host_names); do
-        [[ $h == h1 ]] || pool_host "$h" >/dev/null 2>&1 ||
+        [[ $h == h1 ]] || has_host "$h" >/dev/null 2>&1 ||
             on_pool host add "$h" "$(host_address "$h"):7077" >/dev/null
     done
 }

@@ -43,15 +43,27 @@ verb_up() {
         usage_error "--driver takes qemu or sim"
     check_settled hosts "$hosts"
     check_settled driver "$driver"
+    lab_exists || trap undo_up INT TERM HUP
     install_missing build run
     build_release quorate quorated hbcheck labhost
     build_images
-    lab_exists || { conf_set driver "${driver:-qemu}"; conf_set hosts "${hosts:-3}"; }
+    if ! lab_exists; then
+        conf_set driver "${driver:-qemu}"
+        conf_set hosts "${hosts:-3}"
+    fi
     network_up
     pool_up
     ((guest == 0)) || make_demo
     show_pool
     ((guest == 0)) || say_what_next
+}
+
+# A first up that is interrupted leaves nothing; a later one leaves what was there.
+undo_up() {
+    trap '' INT TERM HUP
+    warn "interrupted: undoing what was begun"
+    verb_down >&2
+    exit 130
 }
 
 # What a lab was made with stays as it is.
@@ -159,8 +171,12 @@ take_dir() {
 # One call of ./lab at a time works on one lab.
 lock_lab() {
     mkdir -p "$(dirname "$LAB_DIR")"
-    exec 9>"$LAB_DIR.lock"
-    flock -w 600 9 || die "another ./lab works in $LAB_DIR"
+    # Whoever had the lock before may have deleted the file: then what is locked here is no longer it.
+    until [[ $LAB_DIR.lock -ef /proc/self/fd/9 ]]; do
+        exec 9>"$LAB_DIR.lock"
+        flock -w 600 9 || die "another ./lab works in $LAB_DIR"
+    done
+    trap 'lab_exists || rm -f "$LAB_DIR.lock"' EXIT
 }
 
 lab_main() {
@@ -172,7 +188,6 @@ lab_main() {
         up | down | kill | crash | pause | resume | start | wipe | cut | isolate | heal)
             lock_lab
             "verb_$verb" "${LAB_WORDS[@]:1}"
-            [[ $verb != down ]] || rm -f "$LAB_DIR.lock"
             ;;
         status | env | test | bench) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
         help) lab_usage ;;
