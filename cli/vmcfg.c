@@ -13,7 +13,7 @@
 
 #include "cli/vmcfg_read.h"
 
-/* --- messages --------------------------------------------------------------------------------- */
+/* --- messages */
 
 /* "vm.cfg:3:10" or "memory=x" of an override, in front of a message. */
 static void put_where(const struct vmcfg_reading *r,
@@ -89,7 +89,7 @@ int vmcfg_set(const struct vmcfg_reading *r,
     return vmcfg_wrong(r, t, offset, "%s", e.msg + (named ? len + 2 : 0));
 }
 
-/* --- the library ------------------------------------------------------------------------------ */
+/* --- the library */
 
 /* Loading it costs a millisecond and eighteen libraries: only who reads a vm.cfg pays that. */
 static int load_library(const struct vmcfg_library **ret, struct err *e)
@@ -133,7 +133,7 @@ static int load_library(const struct vmcfg_library **ret, struct err *e)
     return 0;
 }
 
-/* --- keys ------------------------------------------------------------------------------------- */
+/* --- keys */
 
 /* One text of the key's value. */
 typedef int (*key_fn)(struct vmcfg_reading *r, const struct vmcfg_text *t);
@@ -266,7 +266,7 @@ static const struct key *find_key(const char *name)
     return NULL;
 }
 
-/* --- one reading ------------------------------------------------------------------------------ */
+/* --- one reading */
 
 /* Elements of a list that was begun by one setting and gone on with by "+=". */
 static int read_list(struct vmcfg_reading *r,
@@ -409,7 +409,7 @@ static int read_scanned(struct vmcfg_reading *r, const struct buf *text)
     return rc;
 }
 
-/* --- texts ------------------------------------------------------------------------------------ */
+/* --- texts */
 
 /* The text with newlines of one kind, checked: neither NUL nor broken UTF-8. */
 static int take_text(const struct vmcfg_source *s, struct buf *out, struct err *e)

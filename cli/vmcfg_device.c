@@ -14,7 +14,7 @@ static const struct field *field_of(const struct schema *s, const char *name)
     return f;
 }
 
-/* --- disk ------------------------------------------------------------------------------------- */
+/* --- disk */
 
 /* What the library said since `from`, without what the message says anyway. */
 static int disk_refused(struct vmcfg_reading *r, const struct vmcfg_text *t, long from)
@@ -87,8 +87,7 @@ int vmcfg_add_disk(struct vmcfg_reading *r, const struct vmcfg_text *t)
     return rc;
 }
 
-/* --- key=value,key=value ------------------------------------------------------------------------
- */
+/* --- key=value,key=value */
 
 struct part {
     char key[32];
@@ -129,7 +128,7 @@ next_part(struct vmcfg_reading *r, const struct vmcfg_text *t, size_t *at, struc
     return 1;
 }
 
-/* --- vif -------------------------------------------------------------------------------------- */
+/* --- vif */
 
 static bool is_mac(const char *s)
 {
@@ -190,8 +189,7 @@ int vmcfg_add_vif(struct vmcfg_reading *r, const struct vmcfg_text *t)
     return rc;
 }
 
-/* --- vfb: what a paravirtual guest has for vnc=1
- * --------------------------------------------------- */
+/* --- vfb: what a paravirtual guest has for vnc=1 */
 
 int vmcfg_add_vfb(struct vmcfg_reading *r, const struct vmcfg_text *t)
 {

@@ -141,8 +141,7 @@ value_set(struct config *c, size_t i, const char *text, size_t len, bool flag, s
     return 0;
 }
 
-/* --- the file ------------------------------------------------------------------------------------
- */
+/* --- the file */
 
 struct line {
     const char *file;
@@ -244,8 +243,7 @@ int config_parse(struct config *c, const char *name, const char *text, size_t le
     return 0;
 }
 
-/* --- the command line
- * ----------------------------------------------------------------------------- */
+/* --- the command line */
 
 int config_arguments(struct config *c, int argc, const char *const argv[], struct err *e)
 {
@@ -284,8 +282,7 @@ int config_complete(const struct config *c, struct err *e)
     return 0;
 }
 
-/* --- values
- * ----------------------------------------------------------------------------------------- */
+/* --- values */
 
 static size_t row_must(const struct config *c, const char *key)
 {
@@ -322,8 +319,7 @@ bool config_given(const struct config *c, const char *key)
     return c->values[row_must(c, key)].text != NULL;
 }
 
-/* --- help
- * ------------------------------------------------------------------------------------------- */
+/* --- help */
 
 static void put_flag(const char *key, FILE *out)
 {

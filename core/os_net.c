@@ -33,7 +33,7 @@ static int take_fd(int *fd)
     return v;
 }
 
-/* --- unix sockets ----------------------------------------------------------------------------- */
+/* --- unix sockets */
 
 /* One daemon at a time looks at a folder's sockets: else two that start together could both find
  * the same stale one, and the second remove what the first has just made. */
@@ -119,7 +119,7 @@ void os_net_file_remove(const struct os_net_file *f)
     }
 }
 
-/* --- TCP -------------------------------------------------------------------------------------- */
+/* --- TCP */
 
 static int look_up(const struct addr *a, bool passive, struct addrinfo **ret, struct err *e)
 {
@@ -176,7 +176,7 @@ uint16_t os_net_port(int fd)
     return a.port;
 }
 
-/* --- connecting ------------------------------------------------------------------------------- */
+/* --- connecting */
 
 /* 0, or the errno of the attempt; ETIMEDOUT when the time is over. */
 static int wait_connected(int fd, uint64_t deadline_ms)
@@ -249,7 +249,7 @@ int os_net_connect(const struct addr *to, uint32_t timeout_ms, int *ret_fd, stru
     return err_sys(e, code, r, "connect to %s", addr_text(to, text));
 }
 
-/* --- where we are ----------------------------------------------------------------------------- */
+/* --- where we are */
 
 /* IPv4: a line whose destination and mask are 0 (columns 2 and 8 of /proc/net/route). */
 static bool default_route_v4(void)

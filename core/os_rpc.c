@@ -75,7 +75,7 @@ static int broken(struct rpc_conn *c, struct err *e, const char *what)
     return err_set(e, ERR_CLOSED, "%s", what);
 }
 
-/* --- bytes ------------------------------------------------------------------------------------ */
+/* --- bytes */
 
 /* Send what can be sent at once. A connection that takes no more may still have something to read,
  * such as why, so only reading finds that it is broken. */
@@ -134,7 +134,7 @@ static int exchange(struct rpc_conn *c, uint64_t deadline_ms, struct err *e)
     return (p.revents & ~POLLOUT) != 0 ? read_some(c, e) : 0;
 }
 
-/* --- messages --------------------------------------------------------------------------------- */
+/* --- messages */
 
 /* The next frame from the socket, decoded. Its body is valid until the next call. */
 static int next_from_socket(struct rpc_conn *c,
@@ -214,7 +214,7 @@ static bool take_kept(struct rpc_conn *c, bool only_notice, struct rpc_message *
     return false;
 }
 
-/* --- the door --------------------------------------------------------------------------------- */
+/* --- the door */
 
 int rpc_send(struct rpc_conn *c,
              const char *method,

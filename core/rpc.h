@@ -40,7 +40,7 @@
 
 struct uv_loop_s;
 
-/* --- server ----------------------------------------------------------------------------------- */
+/* --- server */
 
 struct rpc_server;
 struct rpc_client; /* A connected client, as the server sees it. */
@@ -106,7 +106,7 @@ struct rpc_watch {
 void rpc_watch_start(struct rpc_client *client, struct rpc_watch *w);
 void rpc_watch_stop(struct rpc_watch *w);
 
-/* --- blocking client -------------------------------------------------------------------------- */
+/* --- blocking client */
 
 struct rpc_conn;
 

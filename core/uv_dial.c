@@ -9,7 +9,7 @@
 
 #define BACKLOG 256
 
-/* --- connecting ------------------------------------------------------------------------------- */
+/* --- connecting */
 
 static int open_code(int r)
 {
@@ -112,7 +112,7 @@ struct stream *stream_connect(struct stream_group *g,
     return s;
 }
 
-/* --- accepting -------------------------------------------------------------------------------- */
+/* --- accepting */
 
 static void connection_cb(uv_stream_t *h, int status)
 {

@@ -52,7 +52,7 @@ static void link_del(struct client_link *l, struct rpc_client *c)
     l->n--;
 }
 
-/* --- the end of a client ---------------------------------------------------------------------- */
+/* --- the end of a client */
 
 /* Out of all lists; its requests and watches learn of it. The stream is the caller's to end. */
 static void client_leave(struct rpc_client *c)
@@ -114,7 +114,7 @@ static void client_end(void *ctx, int code)
     client_free_later(c);
 }
 
-/* --- the first bytes -------------------------------------------------------------------------- */
+/* --- the first bytes */
 
 static void user_name(struct rpc_client *c)
 {
@@ -206,7 +206,7 @@ static const struct stream_handler client_handler = {.read = client_read,
                                                      .end = client_end,
                                                      .wrote = client_wrote};
 
-/* --- listening -------------------------------------------------------------------------------- */
+/* --- listening */
 
 static void accepted(void *ctx, struct stream *stream)
 {

@@ -17,7 +17,7 @@
 #define KEEP_REQUESTS 512
 #define KEEP_BYTES    4096
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- requests */
 
 static struct rpc_request *request_new(struct rpc_client *c)
 {
@@ -98,7 +98,7 @@ void rpc_client_forget(struct rpc_client *c)
     }
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading */
 
 static bool may_serve(struct rpc_client *c)
 {
@@ -182,7 +182,7 @@ void rpc_client_bytes(struct rpc_client *c, const uint8_t *data, size_t len)
     serve_frames(c);
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing */
 
 static void room(struct rpc_client *c)
 {

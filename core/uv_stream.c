@@ -15,7 +15,7 @@
 /* TCP asks a silent other end for a sign of life after this. */
 #define KEEPALIVE_S 30
 
-/* --- the end of a stream ---------------------------------------------------------------------- */
+/* --- the end of a stream */
 
 void stream_unref(struct stream *s)
 {
@@ -94,7 +94,7 @@ static int code_of(int r)
     return r == UV_ETIMEDOUT ? ERR_TIMEOUT : ERR_CLOSED;
 }
 
-/* --- finishing -------------------------------------------------------------------------------- */
+/* --- finishing */
 
 static void finish_check(struct stream *s)
 {
@@ -207,7 +207,7 @@ void stream_finish(struct stream *s, uint32_t within_ms)
     finish_go(s);
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life */
 
 void stream_work(struct stream *s)
 {

@@ -23,7 +23,7 @@
 
 struct uv_loop_s;
 
-/* --- groups: streams of one user on one loop -------------------------------------------------- */
+/* --- groups: streams of one user on one loop */
 
 struct stream_group;
 
@@ -32,7 +32,7 @@ struct stream_group *stream_group_new(struct uv_loop_s *loop);
  * when the last of them is gone; the group's memory is gone then, too. */
 void stream_group_close(struct stream_group *g, void (*closed)(void *ctx), void *ctx);
 
-/* --- streams ---------------------------------------------------------------------------------- */
+/* --- streams */
 
 struct stream;
 
@@ -101,7 +101,7 @@ bool stream_peer_ended(const struct stream *s);
  * or it does not answer for its closed window; else 0. */
 uint32_t stream_unacked_ms(const struct stream *s);
 
-/* --- listeners -------------------------------------------------------------------------------- */
+/* --- listeners */
 
 struct stream_listener;
 

@@ -6,7 +6,7 @@
 
 #include "core/util.h"
 
-/* --- rejecting ----------------------------------------------------------------------------- */
+/* --- rejecting */
 
 struct outcome *reject(struct apply *a, int code, const char *what, const char *name)
 {
@@ -114,7 +114,7 @@ bool need_idle(struct apply *a, const struct guest *g)
     return true;
 }
 
-/* --- changing ------------------------------------------------------------------------------ */
+/* --- changing */
 
 void put_bytes(struct apply *a, const struct key *k, const void *value, size_t len)
 {
@@ -261,7 +261,7 @@ uint64_t give_epoch(struct apply *a)
     return epoch;
 }
 
-/* --- operations ---------------------------------------------------------------------------- */
+/* --- operations */
 
 struct op op_make(struct apply *a, enum op_kind kind, struct guest *g)
 {
@@ -345,7 +345,7 @@ void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, c
     drop_old_ops(a);
 }
 
-/* --- guests and migrations ----------------------------------------------------------------- */
+/* --- guests and migrations */
 
 bool migration_is_open(const struct op *o)
 {

@@ -69,7 +69,7 @@ struct apply {
 /* Take everything that is kept in memory from the store again: after it was replaced. */
 int fsm_reload(struct fsm *f, struct err *e);
 
-/* --- rejecting ----------------------------------------------------------------------------- */
+/* --- rejecting */
 
 /* Make the outcome a rejection; the caller may fill in detail, a and b. Nothing may have been
  * written. `code` is an ERR_*. */
@@ -91,7 +91,7 @@ bool need_new_name(struct apply *a, char table, const char *what, const char *na
 /* No operation under way, or reject as STATE. */
 bool need_idle(struct apply *a, const struct guest *g);
 
-/* --- checks (check.c) ---------------------------------------------------------------------- */
+/* --- checks (check.c) */
 
 /* Letters, digits, '.', '_' and '-', the first a letter or digit. */
 bool name_ok(const char *name);
@@ -109,7 +109,7 @@ bool repo_of_path(const char *path, char out[LIMIT_NAME + 1]);
 /* A host that has not reported yet, with the next member number (the caller saves the pool). */
 struct host make_host(struct apply *a, const char *name, const char *address);
 
-/* --- changing ------------------------------------------------------------------------------ */
+/* --- changing */
 
 void put_row(struct apply *a, const struct key *k, const struct schema *s, const void *record);
 void put_bytes(struct apply *a, const struct key *k, const void *value, size_t len);
@@ -140,7 +140,7 @@ bool same(const struct schema *s, const void *x, const void *y);
 /* Next run epoch. */
 uint64_t give_epoch(struct apply *a);
 
-/* --- guests and migrations, shared by several nouns ---------------------------------------- */
+/* --- guests and migrations, shared by several nouns */
 
 /* Leave a migrating guest with its source: op ABORTED, memory at the target given back, the guest
  * back to what is wanted. Does not save the guest. */
@@ -162,7 +162,7 @@ void stop_guest(struct guest *g, enum exit_reason exit);
 /* Add a host to, or take it from, those that have a repository; whether that changed anything. */
 bool set_ready_on(struct repo *r, const char *host, bool ready);
 
-/* --- events (event.c) ---------------------------------------------------------------------- */
+/* --- events (event.c) */
 
 /* Tell an event; the caller may fill in more fields until the next call. */
 struct event *emit(struct apply *a, const char *kind, const char *subject);
@@ -171,7 +171,7 @@ void emit_host(struct apply *a, const char *kind, const struct host *h, const ch
 /* Write the rows of the events told so far; drop old ones. */
 void events_flush(struct apply *a);
 
-/* --- requests (request.c) ------------------------------------------------------------------ */
+/* --- requests (request.c) */
 
 /* The outcome of this request, if it is kept. */
 bool request_find(struct kv_txn *t, const struct id *request, struct outcome *ret);

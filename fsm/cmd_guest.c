@@ -236,7 +236,7 @@ void cmd_guest_delete(struct apply *a, const void *record)
     emit_guest(a, "guest.deleted", &g, "");
 }
 
-/* --- set ----------------------------------------------------------------------------------- */
+/* --- set */
 
 /* "h1,h2" into the guest's preferred hosts; "any" clears them. */
 static bool set_preferred(struct apply *a, struct guest *g, const char *text)
@@ -340,7 +340,7 @@ void cmd_guest_set(struct apply *a, const void *record)
     }
 }
 
-/* --- migrate ------------------------------------------------------------------------------- */
+/* --- migrate */
 
 static bool can_leave(struct apply *a, const struct guest *g)
 {

@@ -58,7 +58,7 @@ void cmd_host_add(struct apply *a, const void *record)
     emit_host(a, "host.added", &h, "");
 }
 
-/* --- removing ------------------------------------------------------------------------------ */
+/* --- removing */
 
 /* First guest that a host owns ('g'), or that is on its way there ('t'); "" for none. */
 static void first_guest(struct apply *a, char table, const char *host, char out[LIMIT_NAME + 1])
@@ -169,7 +169,7 @@ void cmd_host_remove(struct apply *a, const void *record)
     emit_host(a, "host.removed", &h, c->force ? "force" : "");
 }
 
-/* --- changing ------------------------------------------------------------------------------ */
+/* --- changing */
 
 void cmd_host_set(struct apply *a, const void *record)
 {

@@ -64,7 +64,7 @@ static void unexpected(struct report *r)
     (void)reject_state(r->a, "guest", r->old.name, "report", r->old.state);
 }
 
-/* --- exited -------------------------------------------------------------------------------- */
+/* --- exited */
 
 /* A new run on the same host. The memory is promised there already. */
 static void run_again(struct report *r)
@@ -158,7 +158,7 @@ static void exited(struct report *r)
     }
 }
 
-/* --- the others ---------------------------------------------------------------------------- */
+/* --- the others */
 
 static void started(struct report *r)
 {

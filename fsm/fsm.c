@@ -29,7 +29,7 @@ static const struct handler handlers[] = {
 #undef C
 };
 
-/* --- open and close ------------------------------------------------------------------------ */
+/* --- open and close */
 
 /* Take what is kept in memory from the store: the pool, the counters, applied and hash. */
 static int reload(struct fsm *f, struct err *e)
@@ -148,7 +148,7 @@ struct hash128 fsm_hash(const struct fsm *f)
     return f->hash;
 }
 
-/* --- the envelope -------------------------------------------------------------------------- */
+/* --- the envelope */
 
 void entry_encode(const struct entry *en, struct buf *out)
 {
@@ -190,7 +190,7 @@ int entry_decode(const void *data, size_t len, struct entry *ret_entry)
     return 0;
 }
 
-/* --- apply --------------------------------------------------------------------------------- */
+/* --- apply */
 
 /* Give up on this replica for good: nothing of the transaction is kept. */
 static int break_down(struct fsm *f, const struct err *why, struct err *e)

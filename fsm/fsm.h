@@ -46,7 +46,7 @@ uint64_t fsm_applied(const struct fsm *f);
 /* Hash of all rows at fsm_applied(). */
 struct hash128 fsm_hash(const struct fsm *f);
 
-/* --- entries ------------------------------------------------------------------------------- */
+/* --- entries */
 
 /* The envelope of a command in the log: [format, number, request, user, host, wall_ms, body]. */
 struct entry {
@@ -64,7 +64,7 @@ void entry_encode(const struct entry *en, struct buf *out);
 /* Borrows from the bytes. ERR_MALFORMED, ERR_VERSION. The body is checked when it is applied. */
 int entry_decode(const void *data, size_t len, struct entry *ret_entry);
 
-/* --- apply --------------------------------------------------------------------------------- */
+/* --- apply */
 
 /* What one entry did, for whoever waits on this host. */
 struct fsm_applied_entry {
@@ -96,7 +96,7 @@ const struct event *fsm_new_events(const struct fsm *f, size_t *ret_n);
 /* Outcome of a request that is still in the request table: 0 or ERR_NOT_FOUND. */
 int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome *ret);
 
-/* --- reading ------------------------------------------------------------------------------- */
+/* --- reading */
 
 /* A view of the state at one index, unmoved by later commits. Cheap (an LMDB read transaction); do
  * not keep one open longer than a request or a snapshot needs: it pins old pages. A view is used by
@@ -142,7 +142,7 @@ void fsm_count(struct fsm_view *v, struct fsm_counts *ret);
  * is proposed, and may lag or lead every host's clock. */
 uint64_t fsm_log_time(struct fsm_view *v);
 
-/* --- snapshots ----------------------------------------------------------------------------- */
+/* --- snapshots */
 
 /* Write every row of the view as a stream (format in fsm/README.md: header, zstd frames of rows,
  * trailer with counts and state hash). `write` gets pieces of at most 1 MiB; not 0 stops and is

@@ -85,7 +85,7 @@ static MDB_val val(const void *data, size_t len)
     return (MDB_val){.mv_size = len, .mv_data = p.out};
 }
 
-/* --- meta ---------------------------------------------------------------------------------- */
+/* --- meta */
 
 static int get_meta(struct kv *kv, MDB_txn *txn, const char *name, void *out, size_t len)
 {
@@ -137,7 +137,7 @@ static int put_head(struct kv *kv, MDB_txn *txn, const struct kv_head *head, uns
     return put_meta(kv, txn, key_head, b, sizeof b);
 }
 
-/* --- open ---------------------------------------------------------------------------------- */
+/* --- open */
 
 static void close_env(struct kv *kv)
 {
@@ -300,7 +300,7 @@ struct kv *kv_close(struct kv *kv)
     return NULL;
 }
 
-/* --- transactions -------------------------------------------------------------------------- */
+/* --- transactions */
 
 static int begin(struct kv *kv, bool write, struct kv_txn **ret, struct err *e)
 {
@@ -413,7 +413,7 @@ static int noted(struct kv_txn *t, int r, const char *what)
     return lmdb_code(r);
 }
 
-/* --- rows ---------------------------------------------------------------------------------- */
+/* --- rows */
 
 static void set_row(struct kv_row *row, MDB_val k, MDB_val v)
 {
@@ -501,7 +501,7 @@ void kv_del(struct kv_txn *t, const void *key, size_t len)
     }
 }
 
-/* --- replacing everything ------------------------------------------------------------------ */
+/* --- replacing everything */
 
 static int stage_open(struct kv_stage *s, struct err *e)
 {

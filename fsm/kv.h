@@ -52,7 +52,7 @@ int kv_open(struct kv **ret, const struct kv_options *o, bool *ret_emptied, stru
 /* Sync, mark clean, close. NULL is accepted; returns NULL. Read transactions must have ended. */
 struct kv *kv_close(struct kv *kv);
 
-/* --- transactions -------------------------------------------------------------------------- */
+/* --- transactions */
 
 int kv_read_begin(struct kv *kv, struct kv_txn **ret, struct err *e);
 struct kv_txn *kv_read_end(struct kv_txn *t); /* NULL is accepted; returns NULL. */
@@ -71,7 +71,7 @@ int kv_failure(const struct kv_txn *t, struct err *e);
 /* Make a write transaction fail: what was read from it makes no sense. */
 void kv_fail(struct kv_txn *t, int code, const char *what);
 
-/* --- rows ---------------------------------------------------------------------------------- */
+/* --- rows */
 
 /* Returned memory is good until the transaction ends or writes. */
 int kv_get(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret);
@@ -85,7 +85,7 @@ void kv_put(struct kv_txn *t, const void *key, size_t key_len, const void *value
 /* The row may be missing. */
 void kv_del(struct kv_txn *t, const void *key, size_t len);
 
-/* --- replacing everything ------------------------------------------------------------------ */
+/* --- replacing everything */
 
 /* Rows of a new state are loaded beside the old ones, in transactions of bounded size, and take
  * their place in one commit. Until then the old state stays, also after a crash. */

@@ -52,7 +52,7 @@ void requests_trim(struct apply *a)
     }
 }
 
-/* --- log time ------------------------------------------------------------------------------ */
+/* --- log time */
 
 static void believe(struct sys *sys, uint64_t wall_ms)
 {

@@ -35,7 +35,7 @@
 
 static const char magic[] = "QUORSNAP";
 
-/* --- writing ------------------------------------------------------------------------------- */
+/* --- writing */
 
 struct writer {
     fsm_write_fn write;
@@ -151,7 +151,7 @@ int fsm_snapshot_write(struct fsm_view *v, fsm_write_fn write, void *ctx, struct
     return rc;
 }
 
-/* --- loading ------------------------------------------------------------------------------- */
+/* --- loading */
 
 struct loader {
     fsm_read_fn read;

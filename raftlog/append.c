@@ -110,8 +110,7 @@ void append_own(struct node *node, struct peer *peer, uint64_t match, uint32_t n
     append_send(node, peer, &m);
 }
 
-/* --- to the own disk ---------------------------------------------------------------------------
- */
+/* --- to the own disk */
 
 void append_written(struct node *node, const struct node_entry *entries, uint32_t n)
 {

@@ -39,8 +39,7 @@ static void trace(struct raft_tracer *tracer, int type, const void *info)
     (void)info;
 }
 
-/* --- entries in and out ------------------------------------------------------------------------
- */
+/* --- entries in and out */
 
 /* The core's view of these entries, all of one batch. Returns the token of the batch. */
 static void *entries_in(struct core *core, const struct node_entry *entries, uint32_t n)
@@ -89,8 +88,7 @@ static void entries_out(struct core *core, const struct core_event *event, struc
     raft_free(first->batch);
 }
 
-/* --- configurations ----------------------------------------------------------------------------
- */
+/* --- configurations */
 
 static int conf_in(const struct node_snapshot *s, struct raft_configuration *ret, struct err *e)
 {
@@ -113,8 +111,7 @@ metadata_in(const struct node_snapshot *s, struct raft_snapshot_metadata *ret, s
     return conf_in(s, &ret->configuration, e);
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages */
 
 static void append_in(struct core *core, const struct core_message *m, struct raft_message *ret)
 {
@@ -255,8 +252,7 @@ void core_message(const struct core *core, uint32_t i, struct core_message *ret)
     }
 }
 
-/* --- stepping ----------------------------------------------------------------------------------
- */
+/* --- stepping */
 
 static void update_out(struct core *core, const struct core_event *event, struct core_update *ret)
 {
@@ -384,8 +380,7 @@ int core_step(struct core *core,
     return err_set(e, rc, "consensus core: %s (event %d)", raft_strerror(r), (int)event->type);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life */
 
 static int start(struct core *core,
                  const struct node_recovered *recovered,
@@ -468,8 +463,7 @@ struct core *core_free(struct core *core)
     return NULL;
 }
 
-/* --- looking -----------------------------------------------------------------------------------
- */
+/* --- looking */
 
 enum core_state core_state(const struct core *core)
 {

@@ -158,8 +158,7 @@ uint64_t core_transferee(const struct core *core);
 uint64_t core_conf_uncommitted(const struct core *core);
 uint64_t core_conf_committed(const struct core *core);
 
-/* --- configurations ----------------------------------------------------------------------------
- */
+/* --- configurations */
 
 struct conf_member {
     uint64_t id;

@@ -202,7 +202,7 @@ static inline void disk_run(struct disk *d, struct disk_task *t)
     d->ops->run(d, t);
 }
 
-/* --- the operating system's (disk_os.c) ------------------------------------------------------ */
+/* --- the operating system's (disk_os.c) */
 
 struct uv_loop_s;
 

@@ -73,7 +73,7 @@ static struct os_file *os_file(struct disk_file *f)
     return CONTAINER_OF(f, struct os_file, base);
 }
 
-/* --- blocking calls -------------------------------------------------------------------------- */
+/* --- blocking calls */
 
 static const struct disk_ops os_ops;
 
@@ -243,7 +243,7 @@ static int os_space(struct disk *d, uint64_t *ret_free, uint64_t *ret_total, str
     return 0;
 }
 
-/* --- the writer thread ----------------------------------------------------------------------- */
+/* --- the writer thread */
 
 /* Neighbours in the file go out in one call; returns how many writes were taken, or -errno. */
 static int write_run(struct disk_write *first, int *ret_errno)
@@ -368,7 +368,7 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-/* --- the background threads ------------------------------------------------------------------- */
+/* --- the background threads */
 
 static void *lane_main(void *arg)
 {
@@ -403,7 +403,7 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
-/* --- the loop's side ------------------------------------------------------------------------- */
+/* --- the loop's side */
 
 static void os_queue(struct disk *base, struct disk_write *w)
 {

@@ -42,8 +42,7 @@ void install_done(struct node *node)
     meta_clear(&node->install.restoring_meta);
 }
 
-/* --- taking -------------------------------------------------------------------------------------
- */
+/* --- taking */
 
 static bool time_to_take(const struct node *node)
 {
@@ -111,8 +110,7 @@ int node_snapshot_taken(struct node *node, uint64_t job, int code, uint64_t now_
     return 0;
 }
 
-/* --- giving -------------------------------------------------------------------------------------
- */
+/* --- giving */
 
 static bool time_to_send(const struct node *node, const struct transfer *t)
 {
@@ -169,8 +167,7 @@ int node_snapshot_sent(struct node *node,
     return 0;
 }
 
-/* --- taking over --------------------------------------------------------------------------------
- */
+/* --- taking over */
 
 int node_snapshot_received(struct node *node,
                            const struct node_snapshot *meta,

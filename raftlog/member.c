@@ -14,8 +14,7 @@
  * never be replaced. */
 #define LOST_MS 5000u
 
-/* --- which configuration is in force ------------------------------------------------------------
- */
+/* --- which configuration is in force */
 
 bool member_is_voter(const struct node *node, uint64_t id)
 {
@@ -198,8 +197,7 @@ void member_told_removed(struct node *node, uint64_t term, uint64_t conf_index)
     }
 }
 
-/* --- asking for a change ------------------------------------------------------------------------
- */
+/* --- asking for a change */
 
 static int may_ask(struct node *node, struct err *e)
 {
@@ -316,8 +314,7 @@ int node_member_remove(struct node *node, uint64_t id, uint64_t now_ms, struct e
     return rc;
 }
 
-/* --- making it ----------------------------------------------------------------------------------
- */
+/* --- making it */
 
 static uint64_t match_of(const struct node *node, uint64_t id)
 {
@@ -434,8 +431,7 @@ static int make_change(struct node *node, struct err *e)
     return rc;
 }
 
-/* --- handing over -------------------------------------------------------------------------------
- */
+/* --- handing over */
 
 bool member_may_submit(const struct node *node)
 {

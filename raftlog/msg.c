@@ -7,8 +7,7 @@
 /* Term, type, length. */
 #define ENTRY_HEAD 13u
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing */
 
 static void put_bool(struct buf *b, bool v)
 {
@@ -126,8 +125,7 @@ void msg_put_removed(struct buf *b, uint64_t term, uint64_t conf_index)
     buf_put_u64(b, conf_index);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading */
 
 /* A cursor; once something did not fit, `bad` stays set and everything reads as zero. */
 struct reader {

@@ -12,8 +12,7 @@
 #define APPLY_BYTES   (4ul * 1024u * 1024u)
 #define FLUSH_ENTRIES 8192u
 
-/* --- members and frames ------------------------------------------------------------------------
- */
+/* --- members and frames */
 
 struct peer *node_peer(struct node *node, uint64_t id)
 {
@@ -75,8 +74,7 @@ void node_send(struct node *node, uint64_t to, const struct buf *frame)
     node->options.io.send(node->options.io.ctx, to, NODE_CONTROL, frame->data, frame->len);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life */
 
 int node_founding_conf(uint64_t id, const char *address, struct buf *ret, struct err *e)
 {
@@ -264,8 +262,7 @@ struct node *node_free(struct node *node)
     return NULL;
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time */
 
 uint64_t node_deadline(const struct node *node)
 {
@@ -287,8 +284,7 @@ bool node_wants_flush(const struct node *node)
     return node->dirty;
 }
 
-/* --- applying ----------------------------------------------------------------------------------
- */
+/* --- applying */
 
 static int apply_some(struct node *node, struct err *e)
 {
@@ -384,8 +380,7 @@ int node_flush(struct node *node, uint64_t now_ms, struct err *e)
     return 0;
 }
 
-/* --- what happened -----------------------------------------------------------------------------
- */
+/* --- what happened */
 
 int node_connected(struct node *node, uint64_t member, uint64_t now_ms, struct err *e)
 {
@@ -454,8 +449,7 @@ int node_set_disk_full(struct node *node, bool full, uint64_t now_ms, struct err
     return 0;
 }
 
-/* --- looking -----------------------------------------------------------------------------------
- */
+/* --- looking */
 
 void node_status(const struct node *node, struct raftlog_status *ret)
 {

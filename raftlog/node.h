@@ -63,7 +63,7 @@ enum node_channel {
 struct node_io {
     void *ctx;
 
-    /* --- disk --- */
+    /* --- disk */
 
     /* Term and vote, durable before it returns. Not 0: the replica cannot go on. */
     int (*save_vote)(void *ctx, uint64_t term, uint64_t vote, struct err *e);
@@ -81,20 +81,20 @@ struct node_io {
     /* Entries below `first` may go (a snapshot that covers them is durable). Lazily. */
     void (*trim)(void *ctx, uint64_t first);
 
-    /* --- network --- */
+    /* --- network */
 
     /* One frame to a member; borrowed for the call. May be lost (no connection, queue full). In
      * order per channel and connection. */
     void (*send)(void *ctx, uint64_t to, enum node_channel channel, const void *data, size_t len);
 
-    /* --- the machine (from node_flush() only) --- */
+    /* --- the machine (from node_flush() only) */
 
     /* As raftlog_machine.apply: one transaction. For every entry with a request id that the machine
      * knows, node_applied_request() is called in here. data == NULL: not a command. Not 0: this
      * replica is broken, node_flush() fails with it. */
     int (*apply)(void *ctx, const struct raftlog_entry *entries, uint32_t n, struct err *e);
 
-    /* --- snapshots --- */
+    /* --- snapshots */
 
     /* Freeze the machine (its applied index is meta->index now) and write it, in a worker, to a
      * file that carries *meta (copy it). Answer with node_snapshot_taken(job, ...) when it is
@@ -113,7 +113,7 @@ struct node_io {
      * earlier may come before that, never after. */
     void (*snapshot_restore)(void *ctx, const struct node_snapshot *meta);
 
-    /* --- telling (from node_flush() only, but changed()) --- */
+    /* --- telling (from node_flush() only, but changed()) */
 
     /* Exactly once for each; the struct is the requester's again. ret_index is set. Usually
      * p->done(p, code). */
@@ -179,7 +179,7 @@ struct node *node_free(struct node *node);
 /* Answer whatever waits with this code, at once: for closing. */
 void node_abandon(struct node *node, int code);
 
-/* --- time ------------------------------------------------------------------------------------ */
+/* --- time */
 
 /* When node_tick() is due. Never further away than a heartbeat: by the gap between its calls the
  * node sees that its own process was paused, and then does not blame the leader for it. */
@@ -189,7 +189,7 @@ bool node_wants_flush(const struct node *node);
 /* Submit what was proposed, apply what was committed, answer what is done. */
 int node_flush(struct node *node, uint64_t now_ms, struct err *e);
 
-/* --- what happened ---------------------------------------------------------------------------- */
+/* --- what happened */
 
 /* A frame from a member. ERR_MALFORMED: close that connection; others: cannot go on. */
 int node_receive(struct node *node,
@@ -231,7 +231,7 @@ int node_snapshot_restored(struct node *node, uint64_t index, uint64_t now_ms, s
 /* Room is short: nothing new is accepted, leadership goes to another; or there is room again. */
 int node_set_disk_full(struct node *node, bool full, uint64_t now_ms, struct err *e);
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- requests */
 
 /* As raftlog_propose() and so on say. */
 void node_propose(struct node *node, struct raftlog_proposal *p, uint64_t now_ms);
@@ -257,7 +257,7 @@ void node_stop(struct node *node, uint64_t now_ms);
 /* A note to one member, or all (0). */
 void node_note(struct node *node, uint64_t to, const void *data, size_t len);
 
-/* --- looking ---------------------------------------------------------------------------------- */
+/* --- looking */
 
 /* Fills what the node knows: raft_id, term, leading, leader, leader_address, indexes, elections,
  * members, disk_full. The rest is the facade's. */

@@ -91,7 +91,7 @@ struct note {
     uint8_t data[];
 };
 
-/* --- node.c --- */
+/* --- node.c */
 struct peer *node_peer(struct node *node, uint64_t id);      /* NULL: unknown. */
 struct peer *node_peer_make(struct node *node, uint64_t id); /* NULL: too many. */
 void node_changed(struct node *node);
@@ -99,7 +99,7 @@ void node_send(struct node *node, uint64_t to, const struct buf *frame);
 /* A cleared buffer to encode the next frame in. */
 struct buf *node_frame(struct node *node);
 
-/* --- drive.c --- */
+/* --- drive.c */
 int drive_step(struct node *node, struct core_event *event, struct err *e);
 /* After a step: what it changed outside. Also for the update of core_new(). */
 int drive_update(struct node *node,
@@ -117,16 +117,16 @@ int drive_entry(struct node *node, uint64_t index, struct node_entry *ret, struc
 /* Leads, and has committed an entry of its own term. */
 bool drive_leading(const struct node *node);
 
-/* --- append.c: outgoing entries, and writes under way --- */
+/* --- append.c: outgoing entries, and writes under way */
 void append_send(struct node *node, struct peer *peer, const struct core_message *m);
 /* One driver-made append to this member: prev is what it has, n entries follow. */
 void append_own(struct node *node, struct peer *peer, uint64_t match, uint32_t n);
 void append_written(struct node *node, const struct node_entry *entries, uint32_t n);
 
-/* --- receive.c --- */
+/* --- receive.c */
 int receive_core(struct node *node, struct core_message *m, struct err *e);
 
-/* --- clocks.c --- */
+/* --- clocks.c */
 void clocks_now(struct node *node, uint64_t now_ms);
 uint64_t clocks_deadline(const struct node *node);
 int clocks_tick(struct node *node, struct err *e);

@@ -22,7 +22,7 @@ struct member *peers_member(const struct peers *p, uint64_t raft_id)
     return m;
 }
 
-/* --- memory ----------------------------------------------------------------------------------- */
+/* --- memory */
 
 static void empty_trash(struct peers *p)
 {
@@ -51,7 +51,7 @@ static void member_remove(struct member **at)
     m->peers->trash_members = m;
 }
 
-/* --- time ------------------------------------------------------------------------------------- */
+/* --- time */
 
 static void tick_cb(uv_timer_t *t)
 {
@@ -72,7 +72,7 @@ static void tick_cb(uv_timer_t *t)
     }
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life */
 
 static uint32_t or_default(uint32_t v, uint32_t def)
 {
@@ -141,7 +141,7 @@ void peers_close(struct peers *p, void (*closed)(void *ctx), void *ctx)
     uv_close((uv_handle_t *)&p->tick, tick_closed);
 }
 
-/* --- who we are, and whom to reach ------------------------------------------------------------ */
+/* --- who we are, and whom to reach */
 
 void peers_set_self(struct peers *p, const struct peers_self *self)
 {
@@ -235,7 +235,7 @@ void peers_poke(struct peers *p, uint64_t raft_id)
     }
 }
 
-/* --- sending ---------------------------------------------------------------------------------- */
+/* --- sending */
 
 bool peers_sendv(struct peers *p,
                  uint64_t raft_id,

@@ -53,7 +53,7 @@ static void lose(struct in *in, enum peers_end end)
     }
 }
 
-/* --- hello ------------------------------------------------------------------------------------ */
+/* --- hello */
 
 static struct in *find_up(const struct peers *p, uint64_t raft_id, enum peers_channel channel)
 {
@@ -153,7 +153,7 @@ static void hello(struct in *in, const uint8_t *payload, size_t len)
     }
 }
 
-/* --- bytes ------------------------------------------------------------------------------------ */
+/* --- bytes */
 
 /* Deliver the frames that have come. Any callback may close this connection or put it on hold. */
 static void deliver(struct in *in)

@@ -118,7 +118,7 @@ static void down(struct out *o)
     }
 }
 
-/* --- callbacks of the stream, in the order they happen ---------------------------------------- */
+/* --- callbacks of the stream, in the order they happen */
 
 static void out_opened(void *ctx, int code)
 {
@@ -209,7 +209,7 @@ static const struct stream_handler out_handler = {.opened = out_opened,
                                                   .end = out_end,
                                                   .wrote = out_wrote};
 
-/* --- time ------------------------------------------------------------------------------------- */
+/* --- time */
 
 static void dial(struct out *o)
 {

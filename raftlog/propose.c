@@ -23,8 +23,7 @@
 #define HOLD_MS  15u
 #define STALE_MS 1000u
 
-/* --- queues -------------------------------------------------------------------------------------
- */
+/* --- queues */
 
 static void push(struct pending_queue *q, struct pending *w)
 {
@@ -116,8 +115,7 @@ void propose_done(struct node *node)
     pr->forwards_end = &pr->forwards;
 }
 
-/* --- asking -------------------------------------------------------------------------------------
- */
+/* --- asking */
 
 static int admission(const struct node *node, const struct raftlog_proposal *p)
 {
@@ -195,8 +193,7 @@ void node_applied_request(struct node *node, const struct id *request, uint64_t 
     }
 }
 
-/* --- keeping at it ------------------------------------------------------------------------------
- */
+/* --- keeping at it */
 
 void propose_resend(struct node *node)
 {
@@ -269,8 +266,7 @@ void propose_refused(struct node *node, uint64_t ticket, int code)
     }
 }
 
-/* --- for others ---------------------------------------------------------------------------------
- */
+/* --- for others */
 
 static void refuse(struct node *node, uint64_t to, uint64_t ticket, int code)
 {
@@ -339,8 +335,7 @@ void propose_drop_forwards(struct node *node, int code)
     }
 }
 
-/* --- sending ------------------------------------------------------------------------------------
- */
+/* --- sending */
 
 static bool log_has_room(const struct node *node)
 {
@@ -445,8 +440,7 @@ int propose_flush(struct node *node, struct err *e)
     return 0;
 }
 
-/* --- answering ----------------------------------------------------------------------------------
- */
+/* --- answering */
 
 void propose_answer(struct node *node)
 {

@@ -71,8 +71,7 @@ int raftlog_open(struct raftlog **ret,
     return 0;
 }
 
-/* --- close: leadership to another, then the streams, then the disk
- * ---------------------------------- */
+/* --- close: leadership to another, then the streams, then the disk */
 
 static void disk_closed(void *ctx)
 {
@@ -144,8 +143,7 @@ void raftlog_close(struct raftlog *rl, void (*closed)(void *ctx), void *ctx)
     rl_wake(rl);
 }
 
-/* --- looking
- * ------------------------------------------------------------------------------------------ */
+/* --- looking */
 
 void raftlog_status(struct raftlog *rl, struct raftlog_status *ret)
 {
@@ -190,8 +188,7 @@ bool raftlog_member(struct raftlog *rl, uint32_t i, struct raftlog_member *ret)
     return true;
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------ */
+/* --- requests */
 
 void raftlog_propose(struct raftlog *rl, struct raftlog_proposal *p)
 {

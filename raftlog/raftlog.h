@@ -129,7 +129,7 @@ int raftlog_bootstrap(struct raftlog *rl, const struct id *pool, struct err *e);
 void raftlog_status(struct raftlog *rl, struct raftlog_status *ret);
 bool raftlog_member(struct raftlog *rl, uint32_t i, struct raftlog_member *ret);
 
-/* --- proposing ------------------------------------------------------------------------------ */
+/* --- proposing */
 
 /* Put an entry in the log through whoever leads. Leadership changes are ridden out inside: the
  * entry is sent again (the machine must know its request id) until it is applied *here* or the
@@ -157,7 +157,7 @@ void raftlog_applied_request(struct raftlog *rl, const struct id *request, uint6
 /* Forget it: done fires with ERR_CANCELLED, later. The entry may still be applied. */
 void raftlog_propose_cancel(struct raftlog *rl, struct raftlog_proposal *p);
 
-/* --- linearizable reads --------------------------------------------------------------------- */
+/* --- linearizable reads */
 
 /* done(0): the machine of this host has applied everything that was committed anywhere when this
  * was called; read it now. ERR_TIMEOUT, ERR_NO_QUORUM. One probe round serves all who wait. */
@@ -175,7 +175,7 @@ struct raftlog_read {
 void raftlog_read(struct raftlog *rl, struct raftlog_read *r);
 void raftlog_read_cancel(struct raftlog *rl, struct raftlog_read *r);
 
-/* --- membership and leadership (leader only) ------------------------------------------------- */
+/* --- membership and leadership (leader only) */
 
 /* Add a member as STANDBY (a blank daemon at that address is told its number and pool first),
  * change a role (a promotion to VOTER waits until it has caught up), or remove one. One change at a
@@ -191,7 +191,7 @@ int raftlog_member_remove(struct raftlog *rl, uint64_t raft_id, struct err *e);
 /* Hand leadership to this member (0: the best one) without an outage. */
 int raftlog_transfer(struct raftlog *rl, uint64_t raft_id, struct err *e);
 
-/* --- streams -------------------------------------------------------------------------------- */
+/* --- streams */
 
 /* The daemon's listener found that an accepted connection (its descriptor, and the bytes already
  * read) speaks the peers' protocol: its first bytes are RAFTLOG_MAGIC. Takes the descriptor. */

@@ -10,8 +10,7 @@
 /* A question or a probe without an answer is sent again after so many heartbeats. */
 #define AGAIN_HEARTBEATS 4u
 
-/* --- queues -------------------------------------------------------------------------------------
- */
+/* --- queues */
 
 static void push(struct read_queue *q, struct raftlog_read *r)
 {
@@ -83,8 +82,7 @@ void reads_done(struct node *node)
     drop_rounds(node);
 }
 
-/* --- asking -------------------------------------------------------------------------------------
- */
+/* --- asking */
 
 void node_read(struct node *node, struct raftlog_read *r, uint64_t now_ms)
 {
@@ -187,8 +185,7 @@ void reads_tick(struct node *node)
     node->dirty = node->dirty || rd->fresh.first != NULL || rd->asks != NULL;
 }
 
-/* --- the leader ---------------------------------------------------------------------------------
- */
+/* --- the leader */
 
 static void add_ask(struct node *node, uint64_t from, uint64_t ticket)
 {
@@ -317,8 +314,7 @@ void reads_probe_ok(struct node *node, uint64_t from, uint64_t term, uint64_t se
     }
 }
 
-/* --- the reader ---------------------------------------------------------------------------------
- */
+/* --- the reader */
 
 void reads_answered(struct node *node, uint64_t from, const struct msg *m)
 {

@@ -161,8 +161,7 @@ int rl_read(void *ctx, uint64_t index, struct node_entry *ret, struct buf *ret_d
     return rc;
 }
 
-/* --- now and then --------------------------------------------------------------------------------
- */
+/* --- now and then */
 
 #define GUARD_PERIOD_MS 2000u
 

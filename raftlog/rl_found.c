@@ -18,8 +18,7 @@
 #define ASIDE_MAX   99u
 #define SEED_OF(rl) rng_u64(&(rl)->rng)
 
-/* --- the log, read into memory
- * ---------------------------------------------------------------------- */
+/* --- the log, read into memory */
 
 struct found_log {
     struct node_entry *entries;
@@ -83,8 +82,7 @@ static int log_open(struct raftlog *rl, bool create, struct found_log *l, struct
     return wal_open(&rl->wal, &o, e);
 }
 
-/* --- the node
- * ----------------------------------------------------------------------------------------- */
+/* --- the node */
 
 static int io_apply(void *ctx, const struct raftlog_entry *entries, uint32_t n, struct err *e)
 {
@@ -146,8 +144,7 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
     return node_new(&rl->node, &o, r, rl_now_ms(rl), e);
 }
 
-/* --- recovery
- * ------------------------------------------------------------------------------------------- */
+/* --- recovery */
 
 static void see_file(void *ctx, const char *name)
 {
@@ -344,8 +341,7 @@ void rl_condemn(struct raftlog *rl, const char *why)
     }
 }
 
-/* --- a blank directory becomes a member's
- * ------------------------------------------------------------------ */
+/* --- a blank directory becomes a member's */
 
 static int become_member(struct raftlog *rl, struct err *e)
 {

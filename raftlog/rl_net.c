@@ -109,8 +109,7 @@ void rl_net_members(struct raftlog *rl)
     targets_set(rl);
 }
 
-/* --- what the streams tell -----------------------------------------------------------------------
- */
+/* --- what the streams tell */
 
 static int refuse(char *text, int code, const char *why)
 {
@@ -292,8 +291,7 @@ void rl_send(void *ctx, uint64_t to, enum node_channel channel, const void *data
     (void)peers_send(rl->peers, to, channel == NODE_BULK ? PEERS_BULK : PEERS_CONTROL, data, len);
 }
 
-/* --- adding a member: first it is told its number, then it comes into the configuration
- * ------------- */
+/* --- adding a member: first it is told its number, then it comes into the configuration */
 
 int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address, struct err *e)
 {

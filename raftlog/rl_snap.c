@@ -15,8 +15,7 @@
 /* A member that has no room, or is busy with another snapshot, is asked again after this. */
 #define AGAIN_MS 500u
 
-/* --- taking
- * ------------------------------------------------------------------------------------------ */
+/* --- taking */
 
 struct rl_snap_job {
     struct disk_task task;
@@ -113,8 +112,7 @@ void rl_snapshot_cancel(void *ctx, uint64_t job)
     (void)job;
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------- */
+/* --- sending */
 
 struct rl_snap_out {
     struct rl_snap_out *next;
@@ -273,8 +271,7 @@ void rl_snapshot_send(void *ctx, uint64_t to, uint64_t index, uint64_t term)
     disk_run(rl->disk, &o->task);
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------------- */
+/* --- receiving */
 
 struct rl_snap_in {
     struct disk_task task;
@@ -430,8 +427,7 @@ void rl_snap_frame(struct raftlog *rl, uint64_t from, const void *data, size_t l
     }
 }
 
-/* --- restoring
- * -------------------------------------------------------------------------------------------- */
+/* --- restoring */
 
 static int64_t load_read(void *ctx, void *data, size_t len, struct err *e)
 {
@@ -526,8 +522,7 @@ int rl_snap_restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struc
     return rc;
 }
 
-/* --- channels, time, the end
- * --------------------------------------------------------------------------------- */
+/* --- channels, time, the end */
 
 void rl_snap_down(struct raftlog *rl, uint64_t raft_id)
 {

@@ -6,7 +6,7 @@
 #include "core/mp.h"
 #include "core/util.h"
 
-/* --- frames: [kind, index, term, number, number, bin] ---------------------------------------- */
+/* --- frames: [kind, index, term, number, number, bin] */
 
 static void
 put(struct buf *out, const struct snap_msg *m, uint64_t a, uint64_t b, const void *data, size_t len)
@@ -95,7 +95,7 @@ int snap_msg_decode(const void *data, size_t len, struct snap_msg *ret)
     return fill(ret, kind, a, b);
 }
 
-/* --- sender ---------------------------------------------------------------------------------- */
+/* --- sender */
 
 void snapsend_init(struct snapsend *s, const struct snap_offer *offer)
 {
@@ -186,7 +186,7 @@ int snapsend_on(struct snapsend *s, const struct snap_msg *m)
     return ERR_MALFORMED;
 }
 
-/* --- receiver -------------------------------------------------------------------------------- */
+/* --- receiver */
 
 static void answer(struct snaprecv *r, enum snap_msg_kind kind, bool rewind, struct buf *ret)
 {

@@ -54,7 +54,7 @@ struct snap_msg {
 void snap_msg_encode(const struct snap_msg *m, struct buf *out);
 int snap_msg_decode(const void *data, size_t len, struct snap_msg *ret);
 
-/* --- sender --- */
+/* --- sender */
 
 struct snapsend {
     struct snap_offer offer;
@@ -83,7 +83,7 @@ void snapsend_chunk(struct snapsend *s, const void *data, size_t len, struct buf
 /* WANT, DONE or REFUSED came in. Those of another snapshot are ignored. */
 int snapsend_on(struct snapsend *s, const struct snap_msg *m);
 
-/* --- receiver --- */
+/* --- receiver */
 
 struct snaprecv {
     struct snap_offer offer;

@@ -129,7 +129,7 @@ int snap_prune(struct disk *disk, uint64_t term, uint64_t index, struct err *e)
     return rc;
 }
 
-/* --- coming in ------------------------------------------------------------------------------- */
+/* --- coming in */
 
 static void in_name(char out[DISK_NAME_SIZE], const struct snap_offer *o)
 {

@@ -34,7 +34,7 @@ struct snap_meta {
     struct hash128 sum; /* Over everything; equal files, equal sums. */
 };
 
-/* --- writing --- */
+/* --- writing */
 
 struct snap_writer;
 
@@ -49,7 +49,7 @@ int snap_finish(struct snap_writer *w, struct snap_meta *ret_meta, struct err *e
 /* Forget it; removes the file. Accepts NULL. */
 void snap_abort(struct snap_writer *w);
 
-/* --- reading --- */
+/* --- reading */
 
 struct snap_reader;
 
@@ -74,7 +74,7 @@ int snap_verify(struct disk *disk,
                 struct snap_meta *ret,
                 struct err *e);
 
-/* --- the store --- */
+/* --- the store */
 
 struct snap_found {
     bool any;
@@ -97,7 +97,7 @@ int snap_prune(struct disk *disk, uint64_t term, uint64_t index, struct err *e);
 
 void snap_name(char out[DISK_NAME_SIZE], uint64_t term, uint64_t index);
 
-/* --- coming in --- */
+/* --- coming in */
 
 struct snap_offer {
     uint64_t index;

@@ -25,7 +25,7 @@ static struct wal_segment *segment_of(struct wal *w, uint64_t number)
     return number < first || number - first >= w->n ? NULL : &w->segments[number - first];
 }
 
-/* --- completions ----------------------------------------------------------------------------- */
+/* --- completions */
 
 static void flight_free(struct wal_flight *f)
 {
@@ -160,7 +160,7 @@ static void flight_done(struct disk_write *write, int code)
     settle(w);
 }
 
-/* --- placing --------------------------------------------------------------------------------- */
+/* --- placing */
 
 static struct wal_flight *flight_new(struct wal *w)
 {
@@ -399,7 +399,7 @@ void wal_made(struct wal *w, const struct err *e)
     settle(w); /* What is under way is told first, as it comes back. */
 }
 
-/* --- the door -------------------------------------------------------------------------------- */
+/* --- the door */
 
 static void wait_in_line(struct wal *w, struct wal_append *a)
 {

@@ -92,7 +92,7 @@ struct wal_segment *wal_add(struct wal *w, uint64_t number, uint64_t bytes)
     return s;
 }
 
-/* --- making ---------------------------------------------------------------------------------- */
+/* --- making */
 
 static void make_work(struct disk_task *task)
 {
@@ -137,7 +137,7 @@ void wal_prepare(struct wal *w)
     disk_run(w->o.disk, &m->task);
 }
 
-/* --- dropping -------------------------------------------------------------------------------- */
+/* --- dropping */
 
 static void drop_work(struct disk_task *task)
 {

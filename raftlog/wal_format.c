@@ -31,7 +31,7 @@ enum {
     AT_MAGIC_2 = 36
 };
 
-/* --- the segment's header -------------------------------------------------------------------- */
+/* --- the segment's header */
 
 void wal_header_encode(const struct wal_header *h, uint8_t out[WAL_BLOCK])
 {
@@ -75,7 +75,7 @@ uint64_t wal_name_parse(const char *name)
     return strcmp(name, again) == 0 ? number : 0;
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing */
 
 size_t wal_record_size(size_t len)
 {
@@ -174,7 +174,7 @@ void wal_batch_finish(struct buf *b, const struct wal_place *place)
     store_u32(p + AT_CRC, crc32c(0, p + AT_LEN, WAL_BATCH_HEADER - AT_LEN));
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading */
 
 bool wal_batch_peek(const struct wal_bytes *b, uint32_t at, struct wal_batch *ret)
 {

@@ -111,7 +111,7 @@ struct wal {
     uint32_t spares; /* Files kept for reuse, named wal-spare-1 and so on. */
 };
 
-/* --- wal_files.c --- */
+/* --- wal_files.c */
 
 /* Make a segment with blocking calls: zeros, header, sync, then its name. */
 int wal_make(struct disk *d,
@@ -131,7 +131,7 @@ void wal_drop(struct wal *w);
 
 void wal_segment_name(char out[DISK_NAME_SIZE], uint64_t number);
 
-/* --- wal_read.c --- */
+/* --- wal_read.c */
 
 /* The entry of this index stands here; later ones are forgotten. */
 void wal_places_put(struct wal *w, uint64_t index, uint64_t segment, uint32_t at, uint32_t len);
@@ -141,12 +141,12 @@ void wal_places_restart(struct wal *w, uint64_t index);
 void wal_places_trim(struct wal *w);
 void wal_places_done(struct wal *w);
 
-/* --- wal.c --- */
+/* --- wal.c */
 
 /* A segment was made, or could not be. */
 void wal_made(struct wal *w, const struct err *e);
 
-/* --- wal_scan.c --- */
+/* --- wal_scan.c */
 
 /* Read everything, cut the tail, set the positions. */
 int wal_scan(struct wal *w, struct err *e);

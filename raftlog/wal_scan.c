@@ -58,7 +58,7 @@ static int list_names(struct wal *w, struct names *n, struct err *e)
     return rc;
 }
 
-/* --- a new log ------------------------------------------------------------------------------- */
+/* --- a new log */
 
 static int remove_junk(struct wal *w, const struct names *n, struct err *e)
 {
@@ -98,7 +98,7 @@ static int create(struct wal *w, const struct names *n, struct err *e)
     return rc;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading */
 
 struct scan {
     struct wal *w;
@@ -348,7 +348,7 @@ static int take_all(struct scan *s, const struct names *n, struct err *e)
     return rc;
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- the end */
 
 /* What was written after the end, and never acknowledged, becomes zero again. */
 static int cut_tail(struct wal *w, struct err *e)

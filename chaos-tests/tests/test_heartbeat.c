@@ -162,8 +162,7 @@ static void put_line(int host, const char *text)
     buf_put(&consoles[host - 1], text, strlen(text));
 }
 
-/* --- good histories ------------------------------------------------------------------------------
- */
+/* --- good histories */
 
 static void a_quiet_life_has_no_finding(void **state)
 {
@@ -265,8 +264,7 @@ static void a_console_read_in_pieces_is_the_same(void **state)
     assert_int_equal(history_judge(&history, 3), 0);
 }
 
-/* --- planted violations --------------------------------------------------------------------------
- */
+/* --- planted violations */
 
 /* The source of a migration goes on as if nothing had happened. */
 static void plant_source_goes_on(void)
@@ -506,8 +504,7 @@ static void silence_is_found(void **state)
     assert_true(found(FINDING_SILENT, "0 beats"));
 }
 
-/* --- the engine's own --------------------------------------------------------------------------
- */
+/* --- the engine's own */
 
 static void options_are_read_from_the_command_line(void **state)
 {

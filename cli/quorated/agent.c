@@ -30,7 +30,7 @@ void agent_say(struct agent *a,
     }
 }
 
-/* --- waking ---------------------------------------------------------------------------------- */
+/* --- waking */
 
 static void woken(uv_timer_t *timer);
 
@@ -65,8 +65,7 @@ static void touch_all(struct agent *a)
     wake_at(a, 0);
 }
 
-/* --- slots -------------------------------------------------------------------------------------
- */
+/* --- slots */
 
 static struct slot *slot_of(const struct agent *a, const struct id *uuid)
 {
@@ -161,8 +160,7 @@ static void slot_free(struct slot *s)
     free(s);
 }
 
-/* --- one look ----------------------------------------------------------------------------------
- */
+/* --- one look */
 
 /* hv_list() is in order of uuid and epoch: the first copy of this guest, or where it would be. */
 static uint32_t first_copy(struct hv *hv, const struct id *uuid)
@@ -262,8 +260,7 @@ static bool look(struct slot *s, struct fsm_view *v)
     return concerns(s, &in);
 }
 
-/* --- everything --------------------------------------------------------------------------------
- */
+/* --- everything */
 
 static void find_all(struct agent *a, struct fsm_view *v)
 {
@@ -351,8 +348,7 @@ static void woken(uv_timer_t *timer)
     wake_at(a, next);
 }
 
-/* --- what is told from outside -----------------------------------------------------------------
- */
+/* --- what is told from outside */
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -467,8 +463,7 @@ void agent_event(struct agent *a, const struct hv_event *event)
     }
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life */
 
 struct agent *agent_new(const struct agent_options *options)
 {

@@ -75,7 +75,7 @@ const char *agent_act_name(enum agent_act act)
     return names[act];
 }
 
-/* --- permission ------------------------------------------------------------------------------ */
+/* --- permission */
 
 static bool is_owner(const struct agent_input *in)
 {
@@ -99,7 +99,7 @@ bool agent_permits(const struct agent_input *in, uint64_t epoch)
            (is_target(in) && epoch == in->op->dst_epoch);
 }
 
-/* --- answers --------------------------------------------------------------------------------- */
+/* --- answers */
 
 static struct agent_answer act_on(enum agent_act act, uint64_t epoch)
 {
@@ -156,7 +156,7 @@ static struct agent_answer try_act(const struct agent_input *in, enum agent_act 
     return act_on(act, epoch);
 }
 
-/* --- the owner ------------------------------------------------------------------------------- */
+/* --- the owner */
 
 static struct agent_answer owner_without_copy(const struct agent_input *in)
 {
@@ -233,7 +233,7 @@ static struct agent_answer owner_with_copy(const struct agent_input *in, enum hv
     return nothing;
 }
 
-/* --- migrations ------------------------------------------------------------------------------ */
+/* --- migrations */
 
 static struct migration_facts facts_of(const struct agent_input *in, enum hv_state copy)
 {
@@ -296,7 +296,7 @@ static struct agent_answer target(const struct agent_input *in, enum hv_state co
     return carry_out(in, in->op->dst_epoch, &step);
 }
 
-/* --- all of it ------------------------------------------------------------------------------- */
+/* --- all of it */
 
 /* The first copy, or request under way, that must not be; 0 when there is none. */
 static uint64_t stray(const struct agent_input *in)

@@ -47,8 +47,7 @@ static void remember_failure(struct slot *s, uint64_t epoch, const struct err *e
     s->memory.failed = *err;
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests */
 
 static void end_work(struct slot *s)
 {
@@ -151,8 +150,7 @@ static void destroy(struct slot *s, uint64_t epoch)
     hv_submit(s->agent->opt.hv, &s->kill);
 }
 
-/* --- starting ----------------------------------------------------------------------------------
- */
+/* --- starting */
 
 static void disks_made(void *ctx, const struct err *err)
 {
@@ -273,8 +271,7 @@ static void start(struct slot *s, struct fsm_view *v, const struct agent_answer 
     }
 }
 
-/* --- migrating ---------------------------------------------------------------------------------
- */
+/* --- migrating */
 
 /* Where this host's incoming copies listen; the driver chooses the port. */
 static void incoming_address(struct agent *a, struct fsm_view *v, char to[LIMIT_ADDRESS + 1])
@@ -341,8 +338,7 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
     hv_submit(s->agent->opt.hv, &s->stream);
 }
 
-/* --- proposals ---------------------------------------------------------------------------------
- */
+/* --- proposals */
 
 static void proposed(void *ctx, int code, const struct outcome *outcome)
 {
@@ -442,8 +438,7 @@ static void propose_abort(struct slot *s, const struct agent_answer *answer)
     propose(s, COMMAND_migrate_abort, &r);
 }
 
-/* --- all of it ---------------------------------------------------------------------------------
- */
+/* --- all of it */
 
 static bool is_proposal(enum agent_act act)
 {

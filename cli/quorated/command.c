@@ -225,8 +225,7 @@ void propose_record(struct daemon *d,
     job_propose(j);
 }
 
-/* --- founding a pool: the log first (a member of one), then the command ------------------------
- */
+/* --- founding a pool: the log first (a member of one), then the command */
 
 void command_found(struct daemon *d, struct rpc_request *rq, const struct params *p)
 {

@@ -8,8 +8,7 @@
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/template.h"
 
-/* --- hosts -------------------------------------------------------------------------------------
- */
+/* --- hosts */
 
 struct place {
     const char *not_here; /* A host that is out of the question; "" for none. */
@@ -63,8 +62,7 @@ static int place_pick(struct fsm_view *v, const struct place *p, char *ret_host,
     return 0;
 }
 
-/* --- MAC addresses: Xen's prefix, then chance ----------------------------------------------------
- */
+/* --- MAC addresses: Xen's prefix, then chance */
 
 static void fill_macs(struct daemon *d, struct guest_config *c)
 {
@@ -78,8 +76,7 @@ static void fill_macs(struct daemon *d, struct guest_config *c)
     }
 }
 
-/* --- the commands --------------------------------------------------------------------------------
- */
+/* --- the commands */
 
 static int
 complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c, struct err *e)

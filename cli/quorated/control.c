@@ -66,8 +66,7 @@ static void propose(struct control *c, uint32_t number, const void *record)
     }
 }
 
-/* --- members
- * ------------------------------------------------------------------------------------------ */
+/* --- members */
 
 struct census {
     struct host hosts[LIMIT_HOSTS];
@@ -214,8 +213,7 @@ static void control_members(struct control *c, const struct census *s)
     (void)(renew_blank(c, s) || remove_strangers(c, s) || add_missing(c, s) || set_voters(c, s));
 }
 
-/* --- silence
- * -------------------------------------------------------------------------------------------- */
+/* --- silence */
 
 static void
 control_silence(struct control *c, struct fsm_view *v, const struct census *s, uint64_t now_ms)
@@ -243,8 +241,7 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
     }
 }
 
-/* --- deadlines
- * ------------------------------------------------------------------------------------------ */
+/* --- deadlines */
 
 static void control_deadlines(struct control *c, struct fsm_view *v)
 {
@@ -261,9 +258,7 @@ static void control_deadlines(struct control *c, struct fsm_view *v)
     }
 }
 
-/* --- checks
- * ------------------------------------------------------------------------------------------------
- */
+/* --- checks */
 
 static void control_checks(struct control *c, uint64_t now_ms)
 {
@@ -281,8 +276,7 @@ static void control_checks(struct control *c, uint64_t now_ms)
     c->check_index = applied;
 }
 
-/* --- mastership
- * -------------------------------------------------------------------------------------------- */
+/* --- mastership */
 
 static void
 control_mastership(struct control *c, struct fsm_view *v, const struct census *s, uint64_t now_ms)

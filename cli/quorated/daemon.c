@@ -17,8 +17,7 @@
 
 #define TICK_MS 100u
 
-/* --- parts that meet here
- * ------------------------------------------------------------------------- */
+/* --- parts that meet here */
 
 static void log_changed(void *ctx)
 {
@@ -110,8 +109,7 @@ void daemon_applied(struct daemon *d)
     watch_applied(d);
 }
 
-/* --- telling the pool that this host is there
- * ------------------------------------------------------- */
+/* --- telling the pool that this host is there */
 
 static void announced(void *ctx, int code, const struct outcome *o)
 {
@@ -172,8 +170,7 @@ static void announce_tick(struct daemon *d, const struct raftlog_status *st, uin
     }
 }
 
-/* --- knowing that our state is current
- * ---------------------------------------------------------------- */
+/* --- knowing that our state is current */
 
 static void current_done(struct raftlog_read *r, int code)
 {
@@ -210,8 +207,7 @@ static void tick(uv_timer_t *timer)
     control_tick(d->control, now);
 }
 
-/* --- start
- * ---------------------------------------------------------------------------------------------- */
+/* --- start */
 
 static int make_dir(const char *path, struct err *e)
 {
@@ -401,8 +397,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
     return rc;
 }
 
-/* --- stop: clients, then the log (which hands the mastership over), then the rest
- * ---------------------- */
+/* --- stop: clients, then the log (which hands the mastership over), then the rest */
 
 static void part_closed(void *ctx)
 {

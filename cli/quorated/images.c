@@ -20,8 +20,7 @@
 
 #define CHUNK (4u << 20)
 
-/* --- orders ------------------------------------------------------------------------------------
- */
+/* --- orders */
 
 /* "<repository>:running_pool/<guest>/<file>": the file's name, or NULL for any other path. */
 static const char *file_of(const struct guest *g, const char *path)
@@ -68,8 +67,7 @@ int images_order(struct fsm_view *v,
     return 0;
 }
 
-/* --- copying -----------------------------------------------------------------------------------
- */
+/* --- copying */
 
 static bool is_cancelled(const bool *cancelled)
 {
@@ -220,8 +218,7 @@ int images_make_now(const struct images_order *order, const bool *cancelled, str
     return 0;
 }
 
-/* --- in the thread pool ------------------------------------------------------------------------
- */
+/* --- in the thread pool */
 
 struct images_job {
     uv_work_t work;

@@ -18,7 +18,7 @@
 
 struct uv_loop_s;
 
-/* --- making -------------------------------------------------------------------------------- */
+/* --- making */
 
 struct images_disk {
     char seed[LIMIT_PATH + 1]; /* seed_pool/<image>/<file>, absolute. */
@@ -57,7 +57,7 @@ void images_cancel(struct images_job *job);
 /* The same, at once, on this thread. */
 int images_make_now(const struct images_order *order, const bool *cancelled, struct err *e);
 
-/* --- removing ------------------------------------------------------------------------------ */
+/* --- removing */
 
 /* Remove the directories of guests that are no more, in running_pool of every ready repository.
  *

@@ -47,8 +47,7 @@ static struct dirent *next_entry(DIR *d)
     return d == NULL ? NULL : readdir(d); /* NOLINT(concurrency-mt-unsafe): nobody shares it. */
 }
 
-/* --- marks -------------------------------------------------------------------------------------
- */
+/* --- marks */
 
 /* 0, or -1: there is none that can be read. */
 static int mark_read(const char *dir, struct mark *ret)
@@ -86,8 +85,7 @@ static bool mark_is_of(const struct mark *m, const struct id *uuid, uint64_t cre
     return id_equal(&m->uuid, uuid) && m->created_ms == created_ms;
 }
 
-/* --- the lock ----------------------------------------------------------------------------------
- */
+/* --- the lock */
 
 static void parent_of(const char *dir, char *pool, size_t size)
 {
@@ -107,8 +105,7 @@ static int lock_pool(const char *pool)
     return fd;
 }
 
-/* --- removing ----------------------------------------------------------------------------------
- */
+/* --- removing */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
@@ -179,8 +176,7 @@ static void remove_old_copies(const char *dir, uint64_t epoch)
     }
 }
 
-/* --- making ------------------------------------------------------------------------------------
- */
+/* --- making */
 
 /* With its mark from the first moment: made under another name. */
 static int make_dir(const char *pool, const char *dir, const struct images_order *o, struct err *e)
@@ -252,8 +248,7 @@ int images_dir_made(const char *dir, struct err *e)
     return put_file(path, "") == 0 ? 0 : err_sys(e, ERR_IO, errno, "file %s", path);
 }
 
-/* --- sweeping ----------------------------------------------------------------------------------
- */
+/* --- sweeping */
 
 /* Whether the view proves that the directory's guest has been deleted (images.h). */
 static bool is_dead(struct fsm_view *v, uint64_t next_epoch, const char *name, const struct mark *m)

@@ -50,8 +50,7 @@ struct mounts {
     uint32_t n_known;
 };
 
-/* --- one pass, in the thread pool --------------------------------------------------------------
- */
+/* --- one pass, in the thread pool */
 
 /* Texts that do not fit are cut: a path that was names nothing, a detail stays readable. */
 static void __attribute__((format(printf, 3, 4)))
@@ -260,8 +259,7 @@ void mounts_pass_now(const char *prefix, struct mounts_task *tasks, uint32_t n)
     link_root(prefix, tasks, n);
 }
 
-/* --- the loop's side ---------------------------------------------------------------------------
- */
+/* --- the loop's side */
 
 static struct known *known_of(const struct mounts *m, const struct id *id)
 {

@@ -61,8 +61,7 @@ static void reason_text(int code, const char *what, const char *detail, char *to
     }
 }
 
-/* --- pool
- * ------------------------------------------------------------------------------------------ */
+/* --- pool */
 
 static void find_master(struct rows *r)
 {
@@ -131,8 +130,7 @@ static void rows_pool_settings(struct rows *r)
     }
 }
 
-/* --- hosts
- * ----------------------------------------------------------------------------------------- */
+/* --- hosts */
 
 static void host_figures(struct rows *r, const struct host *h, struct api_host *row)
 {
@@ -215,8 +213,7 @@ static void rows_host_show(struct rows *r)
     }
 }
 
-/* --- guests
- * ---------------------------------------------------------------------------------------- */
+/* --- guests */
 
 static bool rows_guest(struct rows *r, const struct guest *g)
 {
@@ -258,8 +255,7 @@ static void rows_guest_show(struct rows *r)
     }
 }
 
-/* --- repositories
- * ------------------------------------------------------------------------------------ */
+/* --- repositories */
 
 static void rows_repo_list(struct rows *r)
 {
@@ -280,8 +276,7 @@ static void rows_repo_show(struct rows *r)
     }
 }
 
-/* --- operations
- * -------------------------------------------------------------------------------------- */
+/* --- operations */
 
 static uint32_t phase_percent(const struct op *op)
 {
@@ -368,8 +363,7 @@ static void rows_op_show(struct rows *r)
     }
 }
 
-/* --- the log
- * ----------------------------------------------------------------------------------------- */
+/* --- the log */
 
 static void rows_log_stats(struct rows *r)
 {
@@ -388,8 +382,7 @@ static void rows_log_stats(struct rows *r)
     (void)rows_put(r, &row, "");
 }
 
-/* --- dispatch
- * ---------------------------------------------------------------------------------------- */
+/* --- dispatch */
 
 struct maker {
     const char *name;

@@ -10,8 +10,7 @@
 #define WAIT_DEADLINE_MS     600000u
 #define PROGRESS_INTERVAL_MS 500u
 
-/* --- waiting for an operation
- * ---------------------------------------------------------------------- */
+/* --- waiting for an operation */
 
 struct waiter {
     struct waiter *next;
@@ -132,8 +131,7 @@ void watch_progress(struct daemon *d, uint64_t op)
     (void)fsm_view_close(v);
 }
 
-/* --- following events
- * -------------------------------------------------------------------------------- */
+/* --- following events */
 
 struct follower {
     struct follower *next;
@@ -271,8 +269,7 @@ void watch_events(struct daemon *d, struct rpc_request *rq, const struct params 
     raftlog_read(d->rl, &f->read);
 }
 
-/* --- what makes them move
- * ---------------------------------------------------------------------------- */
+/* --- what makes them move */
 
 void watch_applied(struct daemon *d)
 {

@@ -25,8 +25,7 @@ bool world_chance(uint32_t percent)
     return rng_below(&w.rng, 100) < percent;
 }
 
-/* --- the log ------------------------------------------------------------------------------------
- */
+/* --- the log */
 
 static void log_append(const struct buf *entry)
 {
@@ -181,8 +180,7 @@ static void apply_some(struct host_sim *h)
     }
 }
 
-/* --- hosts --------------------------------------------------------------------------------------
- */
+/* --- hosts */
 
 static void host_event(void *ctx, const struct hv_event *event)
 {
@@ -291,8 +289,7 @@ void world_crash(struct host_sim *h, bool power_cut)
     drop_pending(h);
 }
 
-/* --- the truth ----------------------------------------------------------------------------------
- */
+/* --- the truth */
 
 uint32_t world_copies(struct host_sim *h, struct hv_info *to)
 {
@@ -349,8 +346,7 @@ static void check_single_run(void)
     }
 }
 
-/* --- time ---------------------------------------------------------------------------------------
- */
+/* --- time */
 
 static void expire_ops(struct host_sim *h)
 {
@@ -436,8 +432,7 @@ void world_settle(void)
     }
 }
 
-/* --- making the world ---------------------------------------------------------------------------
- */
+/* --- making the world */
 
 static void make_pool(void)
 {

@@ -42,8 +42,7 @@ struct fake {
     size_t n_muted;
 };
 
-/* --- params ------------------------------------------------------------------------------------
- */
+/* --- params */
 
 struct params {
     char name[LIMIT_NAME + 1], subject[LIMIT_NAME + 1], after[LIMIT_NAME + 1];
@@ -108,8 +107,7 @@ static void put_guests(struct fake *f, const char *after, struct buf *rows, uint
     }
 }
 
-/* --- methods -----------------------------------------------------------------------------------
- */
+/* --- methods */
 
 static void reply_record(struct rpc_request *rq, const struct schema *s, const void *record)
 {
@@ -379,8 +377,7 @@ static void serve(void *ctx, struct rpc_request *rq)
     (void)pthread_mutex_unlock(&f->lock);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life */
 
 static void on_stop(uv_async_t *async)
 {

@@ -8,11 +8,10 @@
 
 #include "core/util.h"
 
-/* The directory of this file: tests run in the build's. */
+/* Tests run in the build's directory. */
 static void full_path(const char *path, struct buf *out)
 {
-    const char *slash = strrchr(__FILE__, '/');
-    buf_printf(out, "%.*s/%s", (int)(slash - __FILE__), __FILE__, path);
+    buf_printf(out, CLI_TESTS_DIR "/%s", path);
     buf_put_u8(out, 0);
 }
 

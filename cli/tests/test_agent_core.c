@@ -91,8 +91,7 @@ static void expect_report(enum guest_report_what what, enum exit_reason exit)
     assert_int_equal(a.exit, exit);
 }
 
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table */
 
 #define R(WHAT) (100 + (WHAT))
 
@@ -202,8 +201,7 @@ static void nothing_is_done_before_the_state_is_known_to_be_current(void **unuse
     expect(AGENT_NONE);
 }
 
-/* --- words that were heard ---------------------------------------------------------------------
- */
+/* --- words that were heard */
 
 static void the_word_a_copy_left_is_reported(void **unused)
 {
@@ -279,8 +277,7 @@ static void a_guest_that_does_not_shut_down_is_asked_again(void **unused)
     expect(AGENT_SHUTDOWN);
 }
 
-/* --- one thing at a time -----------------------------------------------------------------------
- */
+/* --- one thing at a time */
 
 static void only_a_destroy_interrupts_a_request(void **unused)
 {
@@ -310,8 +307,7 @@ static void a_start_that_was_overtaken_is_destroyed(void **unused)
     expect(AGENT_DESTROY);
 }
 
-/* --- migration ---------------------------------------------------------------------------------
- */
+/* --- migration */
 
 static void the_target_may_have_its_copy_until_the_migration_ends(void **unused)
 {

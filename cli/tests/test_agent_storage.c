@@ -200,8 +200,7 @@ static uint32_t sweep(void)
     return n;
 }
 
-/* --- images -------------------------------------------------------------------------------------
- */
+/* --- images */
 
 static void a_disk_is_made_once_and_never_overwritten(void **unused)
 {
@@ -285,8 +284,7 @@ static void a_cancelled_copy_leaves_no_disk(void **unused)
     assert_int_equal(exists("store/running_pool/web1/system.img"), rc == 0);
 }
 
-/* --- guests that are no more --------------------------------------------------------------------
- */
+/* --- guests that are no more */
 
 static void the_directory_of_a_deleted_guest_goes_and_only_that(void **unused)
 {
@@ -332,8 +330,7 @@ static void a_new_guest_does_not_get_the_disks_of_an_old_one(void **unused)
     assert_true(exists("store/running_pool/web1/system.img"));
 }
 
-/* --- paths and repositories ---------------------------------------------------------------------
- */
+/* --- paths and repositories */
 
 static void paths_lead_into_the_repository_and_nowhere_else(void **unused)
 {

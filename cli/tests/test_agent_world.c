@@ -10,8 +10,7 @@
 
 #include "cli/tests/agent_world.h"
 
-/* --- what people and accidents do ---------------------------------------------------------------
- */
+/* --- what people and accidents do */
 
 static const char *guest_name(char to[16])
 {
@@ -141,8 +140,7 @@ static void harm(void)
     }
 }
 
-/* --- what must be in the end --------------------------------------------------------------------
- */
+/* --- what must be in the end */
 
 static bool state_fits(const struct guest *g, enum hv_state copy)
 {
@@ -212,8 +210,7 @@ static void heal(void)
     }
 }
 
-/* --- tests --------------------------------------------------------------------------------------
- */
+/* --- tests */
 
 static void a_quiet_world_does_what_is_asked(void **unused)
 {

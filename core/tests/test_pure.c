@@ -11,7 +11,7 @@
 #include "core/tests/cm.h"
 #include "core/util.h"
 
-/* --- err ----------------------------------------------------------------------------------- */
+/* --- err */
 
 static void codes_are_what_is_on_the_wire(void **state)
 {
@@ -94,7 +94,7 @@ static void system_errors_that_mean_more_keep_their_meaning(void **state)
     assert_int_equal(e.code, ERR_NO_MEMORY);
 }
 
-/* --- buf ----------------------------------------------------------------------------------- */
+/* --- buf */
 
 static void a_buffer_grows_and_keeps_its_bytes(void **state)
 {
@@ -150,7 +150,7 @@ static void buffer_parts(void **state)
     buf_done(&b);
 }
 
-/* --- id ------------------------------------------------------------------------------------ */
+/* --- id */
 
 static void ids_are_read_in_every_form_and_written_in_one(void **state)
 {
@@ -196,7 +196,7 @@ static void new_ids_are_of_version_4_and_differ(void **state)
     }
 }
 
-/* --- rng ----------------------------------------------------------------------------------- */
+/* --- rng */
 
 static void chance_is_the_same_for_the_same_seed(void **state)
 {
@@ -235,7 +235,7 @@ static void a_bound_is_kept_and_reached_evenly(void **state)
     }
 }
 
-/* --- hash ---------------------------------------------------------------------------------- */
+/* --- hash */
 
 static void the_sum_does_not_depend_on_the_order(void **state)
 {
@@ -289,7 +289,7 @@ static void rows_are_framed(void **state)
     assert_string_equal(hash_text(hash_bytes("", 0), text), "99aa06d3014798d86001c324468d497f");
 }
 
-/* --- util ---------------------------------------------------------------------------------- */
+/* --- util */
 
 static void a_copy_is_cut_zero_filled_and_tells(void **state)
 {

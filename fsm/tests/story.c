@@ -212,7 +212,7 @@ static int given_guest(struct story *s, const struct words *w)
     return must_run(s, text);
 }
 
-/* --- then ---------------------------------------------------------------------------------- */
+/* --- then */
 
 static int check_fields(struct story *s,
                         const struct schema *schema,

@@ -206,7 +206,7 @@ static void random_entry(struct fsm *f, uint64_t n, struct buf *out)
     }
 }
 
-/* --- what must hold of every state --------------------------------------------------------- */
+/* --- what must hold of every state */
 
 static void check_guest(struct fsm_view *v, const struct guest *g, const struct pool *pool)
 {
@@ -330,7 +330,7 @@ static void count_events(struct fsm *f)
     }
 }
 
-/* --- the test ------------------------------------------------------------------------------ */
+/* --- the test */
 
 struct applied {
     struct buf entry;

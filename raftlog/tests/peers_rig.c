@@ -29,7 +29,7 @@ void run_for_ms(uint64_t ms)
     }
 }
 
-/* --- a host ----------------------------------------------------------------------------------- */
+/* --- a host */
 
 static int on_hello(void *ctx, const struct peers_hello *h, char *text)
 {

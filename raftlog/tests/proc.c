@@ -28,7 +28,7 @@
 #define ENTRY_BYTES    300
 #define PATIENCE_MS    20000
 
-/* --- the process: its machine ----------------------------------------------------------------- */
+/* --- the process: its machine */
 
 #define SEEN (1u << 16)
 
@@ -155,7 +155,7 @@ static int machine_load(void *ctx,
     return n == 0 ? 0 : err_set(e, ERR_CORRUPT, "the state is too long");
 }
 
-/* --- the process: what it is asked ------------------------------------------------------------ */
+/* --- the process: what it is asked */
 
 static void reply(uint64_t number, int code, uint64_t value)
 {
@@ -327,7 +327,7 @@ static void on_line(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- the process: its life -------------------------------------------------------------------- */
+/* --- the process: its life */
 
 static void on_changed(void *ctx)
 {
@@ -410,8 +410,7 @@ static void run(const struct proc *m, int fd)
     _exit(0);
 }
 
-/* --- the parent --------------------------------------------------------------------------------
- */
+/* --- the parent */
 
 void proc_init(struct proc *m, const char *name, const char *parent_dir)
 {

@@ -10,8 +10,7 @@ static struct sim_host *any(struct sim *sim)
     return &sim->hosts[sim_below(sim, SIM_HOSTS)];
 }
 
-/* --- processes -----------------------------------------------------------------------------------
- */
+/* --- processes */
 
 static void crash_or_start(struct sim *sim)
 {
@@ -45,8 +44,7 @@ static void pause_one(struct sim *sim)
     }
 }
 
-/* --- network -------------------------------------------------------------------------------------
- */
+/* --- network */
 
 static void cut_some(struct sim *sim)
 {
@@ -71,8 +69,7 @@ static void cut_some(struct sim *sim)
     }
 }
 
-/* --- members -------------------------------------------------------------------------------------
- */
+/* --- members */
 
 /* Who learned that it is out, or stayed out, is taken away; its slot is free for a new member. */
 static void bury(struct sim *sim)
@@ -181,8 +178,7 @@ static void fill_or_empty(struct sim *sim)
     }
 }
 
-/* --- all -----------------------------------------------------------------------------------------
- */
+/* --- all */
 
 void sim_chaos_act(struct sim *sim)
 {

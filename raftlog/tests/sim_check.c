@@ -9,8 +9,7 @@
 
 #define HEALED_US 10000000u /* Time to be well again after everything is. */
 
-/* --- at every moment -----------------------------------------------------------------------------
- */
+/* --- at every moment */
 
 static void one_leader_a_term(struct sim_host *host)
 {
@@ -82,8 +81,7 @@ void sim_check_applied(struct sim_host *host, const struct raftlog_entry *entry)
     }
 }
 
-/* --- at the end ----------------------------------------------------------------------------------
- */
+/* --- at the end */
 
 static bool is_member(const struct sim *sim, const struct sim_host *host, const struct sim_host *of)
 {

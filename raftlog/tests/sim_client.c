@@ -5,8 +5,7 @@
 #include "raftlog/node_impl.h"
 #include "raftlog/tests/sim.h"
 
-/* --- proposals -----------------------------------------------------------------------------------
- */
+/* --- proposals */
 
 struct sim_request *sim_client_request(struct sim *sim, const void *data, size_t len)
 {
@@ -73,8 +72,7 @@ struct sim_request *sim_client_propose(struct sim_host *host, uint32_t deadline_
     return rq;
 }
 
-/* --- reads ---------------------------------------------------------------------------------------
- */
+/* --- reads */
 
 static void read_done(void *ctx, struct raftlog_read *r, int code)
 {
@@ -119,8 +117,7 @@ void sim_client_read(struct sim_host *host, uint32_t deadline_ms)
     }
 }
 
-/* --- both ----------------------------------------------------------------------------------------
- */
+/* --- both */
 
 static void ignore_note(void *ctx, uint64_t from, const void *data, size_t len)
 {

@@ -7,8 +7,7 @@
 #include "raftlog/node_impl.h"
 #include "raftlog/tests/sim.h"
 
-/* --- files and logs ------------------------------------------------------------------------------
- */
+/* --- files and logs */
 
 void sim_disk_init(struct sim_disk *disk)
 {
@@ -116,8 +115,7 @@ void sim_disk_done(struct sim_disk *disk)
     *disk = (struct sim_disk){0};
 }
 
-/* --- writes --------------------------------------------------------------------------------------
- */
+/* --- writes */
 
 /* Make the first `n` entries of an append durable. */
 static void write_append(struct sim_disk *disk, const struct sim_op *op, uint32_t n)
@@ -262,8 +260,7 @@ static void io_trim(void *ctx, uint64_t first)
     op->index = first;
 }
 
-/* --- snapshots -----------------------------------------------------------------------------------
- */
+/* --- snapshots */
 
 static void io_take(void *ctx, uint64_t job, const struct node_snapshot *meta)
 {
@@ -367,8 +364,7 @@ void sim_disk_io(struct node_io *io)
     io->snapshot_restore = io_restore;
 }
 
-/* --- crashes and recovery ------------------------------------------------------------------------
- */
+/* --- crashes and recovery */
 
 /* Of what is under way, a first part is durable all the same, and the next maybe in part. */
 static void half_done(struct sim_host *host, const struct sim_op *op)

@@ -46,8 +46,7 @@ static uint64_t delay(struct sim *sim)
     return us;
 }
 
-/* --- messages ------------------------------------------------------------------------------------
- */
+/* --- messages */
 
 static bool still(const struct sim_event *event)
 {
@@ -96,8 +95,7 @@ void sim_net_send(struct sim_host *from, uint64_t to, const void *data, size_t l
     memcpy(event->data, data, len);
 }
 
-/* --- connections ---------------------------------------------------------------------------------
- */
+/* --- connections */
 
 static void told_up(struct sim *sim, struct sim_event *event)
 {

@@ -37,8 +37,7 @@ uint64_t sim_below(struct sim *sim, uint64_t n)
     return rng_below(&sim->rng, n);
 }
 
-/* --- events -------------------------------------------------------------------------------------
- */
+/* --- events */
 
 static bool before(const struct sim_event *a, const struct sim_event *b)
 {
@@ -106,8 +105,7 @@ struct sim_event *sim_schedule(struct sim *sim,
     return event;
 }
 
-/* --- hosts --------------------------------------------------------------------------------------
- */
+/* --- hosts */
 
 struct sim_host *sim_host_of(struct sim *sim, uint64_t id)
 {
@@ -245,8 +243,7 @@ void sim_host_pause(struct sim_host *host, uint64_t us)
     host->paused_us = max_u64(host->paused_us, host->sim->now_us + us);
 }
 
-/* --- time ---------------------------------------------------------------------------------------
- */
+/* --- time */
 
 /* The host whose timer is due first; what is stopped or blocked is late. */
 static struct sim_host *next_tick(struct sim *sim, uint64_t *ret_us)
@@ -345,8 +342,7 @@ static void chaos(struct sim *sim, struct sim_event *event)
     }
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life */
 
 struct sim *sim_new(const struct sim_options *options)
 {

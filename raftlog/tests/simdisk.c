@@ -17,7 +17,7 @@ static struct sim_file *file_of(struct disk_file *f)
     return CONTAINER_OF(f, struct sim_file, base);
 }
 
-/* --- inodes and names ------------------------------------------------------------------------ */
+/* --- inodes and names */
 
 static struct inode *inode_ref(struct inode *i)
 {
@@ -132,7 +132,7 @@ static void inode_sync(struct inode *i)
     i->disk_size = i->now_size;
 }
 
-/* --- faults ---------------------------------------------------------------------------------- */
+/* --- faults */
 
 /* A call that changes something: does it meet with a fault? 0, ERR_IO or ERR_NO_SPACE. */
 static int meet(struct simdisk *sd)
@@ -167,7 +167,7 @@ static uint64_t used(const struct simdisk *sd)
     return sum;
 }
 
-/* --- the seam's calls ------------------------------------------------------------------------ */
+/* --- the seam's calls */
 
 static const struct disk_ops sim_ops;
 
@@ -369,7 +369,7 @@ static int sim_space(struct disk *d, uint64_t *ret_free, uint64_t *ret_total, st
     return 0;
 }
 
-/* --- the log's writes and tasks --------------------------------------------------------------- */
+/* --- the log's writes and tasks */
 
 /* Put the next group in the page cache; its sync ends later. */
 static void start_group(struct simdisk *sd)

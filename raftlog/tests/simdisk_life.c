@@ -6,7 +6,7 @@
 
 #include "raftlog/tests/simdisk_impl.h"
 
-/* --- life and death -------------------------------------------------------------------------- */
+/* --- life and death */
 
 static void clear_names(struct name *names)
 {
@@ -110,7 +110,7 @@ void simdisk_set_latency(struct simdisk *sd, uint64_t min_us, uint64_t max_us)
     sd->o.max_us = max_us;
 }
 
-/* --- looking and damaging -------------------------------------------------------------------- */
+/* --- looking and damaging */
 
 void simdisk_flip(struct simdisk *sd, const char *name, uint64_t offset, unsigned bit)
 {

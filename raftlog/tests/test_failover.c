@@ -146,8 +146,7 @@ static void a_read_on_a_follower_waits_for_no_heartbeat(void **state)
     sim_free(sim);
 }
 
-/* --- no needless elections ----------------------------------------------------------------------
- */
+/* --- no needless elections */
 
 static void a_stopped_follower_does_not_blame_its_leader(void **state)
 {
@@ -201,8 +200,7 @@ static void a_lost_connection_to_a_living_leader_is_no_election(void **state)
     sim_free(sim);
 }
 
-/* --- handing over -------------------------------------------------------------------------------
- */
+/* --- handing over */
 
 static void leadership_is_handed_to_whom_is_named(void **state)
 {

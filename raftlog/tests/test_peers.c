@@ -15,7 +15,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-/* --- a cut: every TCP socket of this process drops what comes in, as a dead cable would ------- */
+/* --- a cut: every TCP socket of this process drops what comes in, as a dead cable would */
 
 static void filter_all(int option, bool listeners)
 {
@@ -43,7 +43,7 @@ static void heal(void)
     filter_all(SO_DETACH_FILTER, true);
 }
 
-/* --- tests ------------------------------------------------------------------------------------ */
+/* --- tests */
 
 static void all_pairs_talk_in_order(void **state)
 {

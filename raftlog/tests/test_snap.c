@@ -226,7 +226,7 @@ static void dying_while_writing_leaves_the_old_or_the_new(void **state)
     }
 }
 
-/* --- transfer -------------------------------------------------------------------------------- */
+/* --- transfer */
 
 /* Two members and a channel each way, as queues of frames. */
 struct transfer {

@@ -254,7 +254,7 @@ static void a_segment_cut_short_is_refused(void **state)
     lab_done(&lab);
 }
 
-/* --- torn tails ------------------------------------------------------------------------------ */
+/* --- torn tails */
 
 struct tear {
     struct lab lab;
