@@ -340,7 +340,7 @@ int rpc_call(struct rpc_conn *c,
              struct err *e)
 {
     uint64_t deadline_ms = now_ms() + timeout_ms;
-    uint64_t number;
+    uint64_t number = 0;
     struct rpc_msg m = {0};
     const uint8_t *payload;
     int rc = rpc_send(c, method, params, &number, e);
