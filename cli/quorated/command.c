@@ -80,8 +80,7 @@ static void proposal_done(struct raftlog_proposal *p, int code)
             "no answer from a majority in time: the command may still be carried out; the "
             "same request id will tell");
     } else if (code == ERR_NO_QUORUM) {
-        (void)err_set(&j->error, code, "host %s reaches no master; nothing was done",
-                      j->d->opt.name);
+        (void)err_set(&j->error, code, "host %s reaches no master", j->d->opt.name);
     } else {
         (void)err_set(&j->error, code, "%s", err_text(code));
     }
