@@ -199,33 +199,46 @@ static int wait_connected(int fd, uint64_t deadline_ms)
     }
 }
 
-static int connect_one(const struct sockaddr *sa, socklen_t len, uint64_t deadline_ms, int *ret_fd)
+/* A new socket on its way to this address. 0; EINPROGRESS; or what is wrong, without a socket. */
+static int dial_one(const struct sockaddr *sa, socklen_t len, int *ret_fd)
 {
     int fd CLEANUP(cleanup_fd) =
         socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return errno;
+    int r = fd >= 0 && connect(fd, sa, len) == 0 ? 0 : errno;
+    r = r == EINTR ? EINPROGRESS : r; /* It goes on by itself. */
+    if (r == 0 || r == EINPROGRESS) {
+        *ret_fd = take_fd(&fd);
     }
-    while (connect(fd, sa, len) != 0) {
-        if (errno == EAGAIN && os_clock()->mono_ms(os_clock()) < deadline_ms) {
-            (void)poll(NULL, 0,
-                       5); /* A unix socket whose queue is full: there is no event for it. */
-            continue;
-        }
-        int r = errno == EINPROGRESS || errno == EINTR ? wait_connected(fd, deadline_ms) : errno;
-        if (r != 0) {
-            return r == EAGAIN ? ETIMEDOUT : r;
-        }
-        break;
+    return r;
+}
+
+static int connect_one(const struct sockaddr *sa, socklen_t len, uint64_t deadline_ms, int *ret_fd)
+{
+    int fd CLEANUP(cleanup_fd) = -1;
+    int r;
+    while ((r = dial_one(sa, len, &fd)) == EAGAIN &&
+           os_clock()->mono_ms(os_clock()) < deadline_ms) {
+        (void)poll(NULL, 0, 5); /* A unix socket whose queue is full: there is no event for it. */
+    }
+    r = r == EINPROGRESS ? wait_connected(fd, deadline_ms) : r;
+    if (r != 0) {
+        return r == EAGAIN ? ETIMEDOUT : r;
     }
     *ret_fd = take_fd(&fd);
     return 0;
 }
 
+static int not_connected(const struct addr *to, int errnum, struct err *e)
+{
+    char text[ADDR_TEXT_SIZE];
+    int code = errnum == ETIMEDOUT || errnum == EAGAIN ? ERR_TIMEOUT : ERR_CLOSED;
+    code = errnum == EACCES || errnum == EPERM ? ERR_DENIED : code;
+    return err_sys(e, code, errnum, "connect to %s", addr_text(to, text));
+}
+
 int os_net_connect(const struct addr *to, uint32_t timeout_ms, int *ret_fd, struct err *e)
 {
     uint64_t deadline_ms = os_clock()->mono_ms(os_clock()) + timeout_ms;
-    char text[ADDR_TEXT_SIZE];
     int r = EADDRNOTAVAIL;
     if (to->kind == ADDR_UNIX) {
         struct sockaddr_storage sa;
@@ -241,12 +254,35 @@ int os_net_connect(const struct addr *to, uint32_t timeout_ms, int *ret_fd, stru
         }
         freeaddrinfo(found);
     }
-    if (r == 0) {
-        return 0;
+    return r == 0 ? 0 : not_connected(to, r, e);
+}
+
+int os_net_dial(const struct addr *to, uint32_t nth, int *ret_fd, struct err *e)
+{
+    int r = EADDRNOTAVAIL;
+    if (to->kind == ADDR_UNIX) {
+        struct sockaddr_storage sa;
+        socklen_t len = addr_sockaddr(to, &sa);
+        r = nth == 0 ? dial_one((struct sockaddr *)&sa, len, ret_fd) : r;
+    } else {
+        struct addrinfo *found;
+        if (look_up(to, /*passive=*/false, &found, e) != 0) {
+            return e->code;
+        }
+        const struct addrinfo *a = found;
+        for (; a != NULL && nth > 0; nth--) {
+            a = a->ai_next;
+        }
+        r = a != NULL ? dial_one(a->ai_addr, a->ai_addrlen, ret_fd) : r;
+        freeaddrinfo(found);
     }
-    int code = r == ETIMEDOUT ? ERR_TIMEOUT : ERR_CLOSED;
-    code = r == EACCES || r == EPERM ? ERR_DENIED : code;
-    return err_sys(e, code, r, "connect to %s", addr_text(to, text));
+    return r == 0 || r == EINPROGRESS ? 0 : not_connected(to, r, e);
+}
+
+int os_net_dialled(const struct addr *to, int fd, struct err *e)
+{
+    int errnum = wait_connected(fd, 0);
+    return errnum == 0 ? 0 : not_connected(to, errnum, e);
 }
 
 /* --- where we are */

@@ -29,6 +29,12 @@ void os_net_file_remove(const struct os_net_file *f);
 /* A connected, non-blocking socket, within the time. ERR_CLOSED, ERR_TIMEOUT, ERR_NOT_FOUND. */
 int os_net_connect(const struct addr *to, uint32_t timeout_ms, int *ret_fd, struct err *e);
 
+/* A non-blocking socket on its way to the nth address that `to` has (a name may have several), from
+ * 0; beyond the last it is ERR_CLOSED. It becomes writable when os_net_dialled() has something to
+ * say: 0, or why there is no connection; ERR_TIMEOUT before. Also ERR_NOT_FOUND, ERR_DENIED. */
+int os_net_dial(const struct addr *to, uint32_t nth, int *ret_fd, struct err *e);
+int os_net_dialled(const struct addr *to, int fd, struct err *e);
+
 /* Whether the daemon may listen here while there is no TLS: on what addr_is_local() says, and with
  * lab_network (the option of config.h) where os_net_is_lab() agrees. ERR_DENIED says why not. */
 int os_net_may_listen(const struct addr *at, bool lab_network, struct err *e);

@@ -19,9 +19,15 @@
 /* Messages kept for a later call while another is waited for. */
 #define KEPT_MAX ((size_t)4 * (size_t)LIMIT_RPC_REPLY)
 
+/* Connections that rpc_wait() looks at. */
+#define WAIT_MAX 64
+
 struct rpc_conn {
     int fd;
     bool broken;
+    bool dialling; /* On its way to address number `nth` of `to`. */
+    uint32_t nth;
+    struct addr to;
     uint64_t number; /* Of the last request. */
     struct buf out;  /* Queued. */
     size_t out_at;   /* Bytes of it that are sent. */
@@ -36,6 +42,17 @@ static uint64_t now_ms(void)
     return os_clock()->mono_ms(os_clock());
 }
 
+static struct rpc_conn *conn_new(const struct addr *to, int fd)
+{
+    struct rpc_conn *c = mem_new(1, sizeof *c);
+    c->fd = fd;
+    c->to = *to;
+    c->chunk = mem_new(CHUNK_BYTES, 1);
+    frame_reader_init(&c->frames, LIMIT_RPC_REPLY);
+    buf_put(&c->out, RPC_MAGIC, RPC_MAGIC_LEN);
+    return c;
+}
+
 int rpc_connect(struct rpc_conn **ret, const char *where, uint32_t timeout_ms, struct err *e)
 {
     struct addr a;
@@ -47,13 +64,29 @@ int rpc_connect(struct rpc_conn **ret, const char *where, uint32_t timeout_ms, s
     if (rc != 0) {
         return rc;
     }
-    struct rpc_conn *c = mem_new(1, sizeof *c);
-    c->fd = fd;
-    c->chunk = mem_new(CHUNK_BYTES, 1);
-    frame_reader_init(&c->frames, LIMIT_RPC_REPLY);
-    buf_put(&c->out, RPC_MAGIC, RPC_MAGIC_LEN);
-    *ret = c;
+    *ret = conn_new(&a, fd);
     return 0;
+}
+
+int rpc_dial(struct rpc_conn **ret, const char *where, struct err *e)
+{
+    struct addr a;
+    int fd;
+    if (addr_parse(where, &a, e) != 0) {
+        return e->code = ERR_INVALID;
+    }
+    int rc = os_net_dial(&a, 0, &fd, e);
+    if (rc != 0) {
+        return rc;
+    }
+    *ret = conn_new(&a, fd);
+    (*ret)->dialling = true;
+    return 0;
+}
+
+bool rpc_is_connected(const struct rpc_conn *c)
+{
+    return !c->dialling;
 }
 
 struct rpc_conn *rpc_disconnect(struct rpc_conn *c)
@@ -73,6 +106,34 @@ static int broken(struct rpc_conn *c, struct err *e, const char *what)
 {
     c->broken = true;
     return err_set(e, ERR_CLOSED, "%s", what);
+}
+
+/* --- on the way */
+
+/* A name may have several addresses, and nobody may listen at the first: the next is tried. */
+static int dial_on(struct rpc_conn *c, uint64_t deadline_ms, struct err *e)
+{
+    uint64_t now = now_ms();
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+    if (poll(&p, 1, now < deadline_ms ? (int)min_u64(deadline_ms - now, INT32_MAX) : 0) <= 0) {
+        return now_ms() >= deadline_ms ? err_set(e, ERR_TIMEOUT, "no connection in time") : 0;
+    }
+    struct err why = {0};
+    struct err none = {0};
+    int fd = -1;
+    int rc = os_net_dialled(&c->to, c->fd, &why);
+    if (rc == 0) {
+        c->dialling = false;
+        return 0;
+    }
+    if (os_net_dial(&c->to, ++c->nth, &fd, &none) != 0) {
+        c->broken = true;
+        *e = why;
+        return rc;
+    }
+    (void)close(c->fd);
+    c->fd = fd;
+    return 0;
 }
 
 /* --- bytes */
@@ -119,6 +180,9 @@ static int read_some(struct rpc_conn *c, struct err *e)
 /* Wait until something can be done, and do it. */
 static int exchange(struct rpc_conn *c, uint64_t deadline_ms, struct err *e)
 {
+    if (c->dialling) {
+        return dial_on(c, deadline_ms, e);
+    }
     send_some(c);
     uint64_t now = now_ms();
     int left = now < deadline_ms ? (int)min_u64(deadline_ms - now, INT32_MAX) : 0;
@@ -256,6 +320,18 @@ int rpc_receive(struct rpc_conn *c, uint32_t timeout_ms, struct rpc_message *m, 
     return 0;
 }
 
+void rpc_wait(struct rpc_conn *const *conns, size_t n, uint32_t timeout_ms)
+{
+    struct pollfd p[WAIT_MAX];
+    assert(n <= WAIT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        bool out = conns[i]->dialling || conns[i]->out_at < conns[i]->out.len;
+        p[i] = (struct pollfd){.fd = conns[i]->fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))};
+    }
+    (void)poll(p, n,
+               (int)min_u64(timeout_ms, INT32_MAX)); /* Whatever it says is found out again. */
+}
+
 int rpc_call(struct rpc_conn *c,
              const char *method,
              const struct buf *params,
@@ -264,7 +340,7 @@ int rpc_call(struct rpc_conn *c,
              struct err *e)
 {
     uint64_t deadline_ms = now_ms() + timeout_ms;
-    uint64_t number;
+    uint64_t number = 0;
     struct rpc_msg m = {0};
     const uint8_t *payload;
     int rc = rpc_send(c, method, params, &number, e);

@@ -115,6 +115,16 @@ struct rpc_conn;
 int rpc_connect(struct rpc_conn **ret, const char *where, uint32_t timeout_ms, struct err *e);
 struct rpc_conn *rpc_disconnect(struct rpc_conn *c);
 
+/* Begin to connect, and return at once: for whoever tries several hosts at a time. What is sent
+ * meanwhile goes out when the connection is there; that there is none is told by rpc_receive(), or
+ * here if it is known at once. Codes as of rpc_connect(). */
+int rpc_dial(struct rpc_conn **ret, const char *where, struct err *e);
+/* Whether there is, or was, a connection: what was sent may have arrived. */
+bool rpc_is_connected(const struct rpc_conn *c);
+/* Wait until one of them has something to do, which rpc_receive() with no time then does. To be
+ * called after each of them said that nothing is there (ERR_TIMEOUT). Ends early by a signal. */
+void rpc_wait(struct rpc_conn *const *conns, size_t n, uint32_t timeout_ms);
+
 /* One call. On success *result holds the encoded result. The server's error comes back as its code
  * and text. ERR_CLOSED or ERR_TIMEOUT when the connection broke: it must be closed then. */
 int rpc_call(struct rpc_conn *c,

@@ -81,8 +81,33 @@ static void early(struct node *node)
     node->early_ms = node->now_ms + EARLY_RETRY_MS + rng_below(&node->rng, EARLY_RETRY_MS);
 }
 
+/* In reach: this member leads, or hears the leader and can speak to it. */
+static void look_for_leader(struct node *node)
+{
+    const struct peer *leader = node_peer(node, clocks_leader(node));
+    bool in_reach = node->state == CORE_LEADER ||
+                    (leader != NULL && leader->connected && !clocks_leader_is_gone(node));
+
+    if (in_reach) {
+        node->adrift_since_ms = 0;
+    } else if (node->adrift_since_ms == 0) {
+        node->adrift_since_ms = node->now_ms;
+    }
+}
+
+uint64_t clocks_adrift_ms(const struct node *node)
+{
+    return node->adrift_since_ms == 0 ? 0 : node->now_ms - node->adrift_since_ms;
+}
+
+bool clocks_adrift(const struct node *node, uint32_t patience_ms)
+{
+    return patience_ms != 0 && clocks_adrift_ms(node) >= patience_ms;
+}
+
 int clocks_tick(struct node *node, struct err *e)
 {
+    look_for_leader(node);
     if (node->early_ms != 0 && node->now_ms >= node->early_ms) {
         early(node);
     }

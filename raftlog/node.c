@@ -457,6 +457,7 @@ void node_status(const struct node *node, struct raftlog_status *ret)
     ret->term = node->term;
     ret->leading = drive_leading(node);
     ret->leader = clocks_leader(node);
+    ret->adrift_ms = clocks_adrift_ms(node);
     ret->leader_address[0] = '\0';
     const struct conf_member *m = conf_find(&node->membership.now, ret->leader);
     if (m != NULL) {

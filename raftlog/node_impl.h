@@ -59,6 +59,7 @@ struct node {
     bool suspect;       /* Its process died, as its system told. */
     uint64_t early_ms;  /* When to stand early; 0 not. */
     uint32_t early_tries;
+    uint64_t adrift_since_ms; /* No leader is in reach since then; 0: one is. */
 
     bool started;
     enum core_state state;
@@ -136,5 +137,9 @@ void clocks_heard_leader(struct node *node, uint64_t from, uint64_t term);
 /* Whether this member has reason to believe that there is no leader. */
 bool clocks_leader_is_gone(const struct node *node);
 void clocks_leader_reset(struct node *node);
+/* How long no leader has been in reach; 0: one is. */
+uint64_t clocks_adrift_ms(const struct node *node);
+/* Whether somebody with this much patience has waited long enough for a leader; 0: endless. */
+bool clocks_adrift(const struct node *node, uint32_t patience_ms);
 
 #endif

@@ -226,6 +226,8 @@ static void expire(struct node *node, struct pending_queue *q)
         next = w->next;
         if (node->now_ms >= w->p->deadline_at_ms) {
             finish(node, q, w, ERR_TIMEOUT);
+        } else if (clocks_adrift(node, w->p->adrift_ms)) {
+            finish(node, q, w, w->sends == 0 ? ERR_NO_QUORUM : ERR_TIMEOUT);
         }
     }
 }

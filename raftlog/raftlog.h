@@ -76,8 +76,9 @@ struct raftlog_status {
     uint64_t raft_id;
     uint64_t incarnation;
     uint64_t term;
-    bool leading;    /* Is leader, and has committed an entry of its own term. */
-    uint64_t leader; /* Raft id of the leader; 0 unknown. */
+    bool leading;       /* Is leader, and has committed an entry of its own term. */
+    uint64_t leader;    /* Raft id of the leader; 0 unknown. */
+    uint64_t adrift_ms; /* Since when no leader is in reach, in ms from now; 0: one is. */
     char leader_address[LIMIT_ADDRESS + 1];
     uint64_t commit_index;
     uint64_t applied_index;
@@ -135,12 +136,14 @@ bool raftlog_member(struct raftlog *rl, uint32_t i, struct raftlog_member *ret);
  * entry is sent again (the machine must know its request id) until it is applied *here* or the
  * deadline passes. done(0): committed and applied on this host (ask the machine for the outcome,
  * which it found through the request id that the caller put in the entry). ERR_TIMEOUT: the outcome
- * is not known. ERR_BUSY, ERR_NO_SPACE, ERR_TOO_BIG: certainly not appended. `data` is copied. */
+ * is not known, also when it was given up early (adrift_ms). ERR_BUSY, ERR_NO_SPACE, ERR_TOO_BIG,
+ * ERR_NO_QUORUM (given up early, and never sent): certainly not appended. `data` is copied. */
 struct raftlog_proposal {
     const void *data;
     size_t len;
     struct id request;    /* To match it with what is applied. */
     uint32_t deadline_ms; /* From now. */
+    uint32_t adrift_ms; /* Give up once no leader was in this host's reach for so long; 0: never. */
     void (*done)(struct raftlog_proposal *p, int code);
     void *user;
     uint64_t ret_index;
@@ -163,6 +166,7 @@ void raftlog_propose_cancel(struct raftlog *rl, struct raftlog_proposal *p);
  * was called; read it now. ERR_TIMEOUT, ERR_NO_QUORUM. One probe round serves all who wait. */
 struct raftlog_read {
     uint32_t deadline_ms;
+    uint32_t adrift_ms; /* As of a proposal; ERR_NO_QUORUM then. */
     void (*done)(struct raftlog_read *r, int code);
     void *user;
     uint64_t ret_index;

@@ -122,13 +122,16 @@ void node_read_cancel(struct node *node, struct raftlog_read *r)
     }
 }
 
+/* Deadlines, and whoever would rather ask elsewhere than wait for a leader. */
 static void expire(struct node *node, struct read_queue *q)
 {
     struct raftlog_read *next = NULL;
 
     for (struct raftlog_read *r = q->first; r != NULL; r = next) {
         next = r->next;
-        if (node->now_ms >= r->deadline_at_ms) {
+        if (clocks_adrift(node, r->adrift_ms)) {
+            finish(node, q, r, ERR_NO_QUORUM);
+        } else if (node->now_ms >= r->deadline_at_ms) {
             bool leader = clocks_leader(node) != 0 && !clocks_leader_is_gone(node);
             finish(node, q, r, leader ? ERR_TIMEOUT : ERR_NO_QUORUM);
         }

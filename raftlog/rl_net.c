@@ -38,13 +38,15 @@ static struct rl_peer *peer_make(struct raftlog *rl, uint64_t raft_id, const cha
     return p;
 }
 
-/* Tell the node when a member's control streams work both ways, and when no longer. */
+/* Tell the node when a member's control streams work both ways, and when no longer. A reset is told
+ * whatever was told before: when a process dies both its streams end, in any order, and only the
+ * end of the incoming one says why. */
 static void peer_judge(struct raftlog *rl, struct rl_peer *p, bool reset)
 {
     bool up = p->in_up && p->out_up;
     struct err e = {0};
     int rc = 0;
-    if (up == p->told_up || rl->node == NULL) {
+    if ((up == p->told_up && !reset) || rl->node == NULL) {
         return;
     }
     p->told_up = up;

@@ -35,14 +35,4 @@ expect_beating lonely
 expect_single lonely
 expect_single other
 
-# Bridge: two hosts that do not see each other, but both see the third.
-cut_hosts h1 h2
-begin=$(now_ms)
-for i in 1 2 3; do
-    on_pool guest set other --priority "$i" >/dev/null || fail "no write $i while h1 and h2 are cut apart"
-done
-tell "three writes over the bridge took $(($(now_ms) - begin)) ms"
-heal_network
-eventually 30 "the pool is whole" pool_is_whole
-expect_equal_hashes
 figures "majority writes again $took ms after the cut"

@@ -9,8 +9,11 @@ BENCH_GUESTS=256
 
 verb_bench() {
     local json=0 seconds=4 rounds=3
-    [[ ${1:-} == log ]] || usage_error "bench: there is 'bench log'"
-    shift
+    case ${1:-} in
+        log) shift ;;
+        soak) shift; bench_soak "$@"; return ;;
+        *) usage_error "bench: there are 'bench log' and 'bench soak'" ;;
+    esac
     while (($# > 0)); do
         case $1 in
             --json) json=1; shift ;;
@@ -25,7 +28,8 @@ verb_bench() {
     install_missing build run bench >&2
     build_release quorate quorated labhost benchlog >&2
     build_images >&2
-    bench_begin >&2
+    bench_begin bench >&2
+    etcd_up
     bench_rounds "$rounds" "$seconds" >&2
     if ((json == 1)); then
         bench_rows | jq -c '{rows: .}'
@@ -34,9 +38,9 @@ verb_bench() {
     fi
 }
 
-# A lab and an etcd of its own, ended whatever happens.
+# bench_begin WORD: a lab of its own with some guests, ended whatever happens.
 bench_begin() {
-    LAB_DIR=$LAB_DIR.bench
+    LAB_DIR=$LAB_DIR.$1
     [[ ! -e $LAB_DIR ]] || die "$LAB_DIR exists: another bench runs, or one died; ./lab down --dir $LAB_DIR"
     ETCD_PIDS=()
     trap bench_end EXIT
@@ -45,15 +49,15 @@ bench_begin() {
     network_up
     [[ $(conf_get network) == netns ]] || die "the benchmark needs network namespaces"
     pool_up
-    say "a pool and an etcd, $BENCH_GUESTS rows each"
+    say "a pool with $BENCH_GUESTS guests"
     bench_guests
-    etcd_up
 }
 
 bench_end() {
     local h
     trap - EXIT
     ((${#ETCD_PIDS[@]} == 0)) || kill -KILL "${ETCD_PIDS[@]}" 2>/dev/null || true
+    soak_stop
     for h in $(host_names); do
         power_cut "$h" || true
     done

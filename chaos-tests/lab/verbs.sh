@@ -21,6 +21,7 @@ usage: ./lab VERB [--dir DIR]
 
   test [--quick] [NAME...]         build and run all tests, or those named
   bench log [--json] [--seconds N] commits per second and latency, beside etcd
+  bench soak [--json] [--minutes N] load on a busy machine: is anybody elected needlessly?
 
 DIR is where a lab keeps everything; default $QUORATE_LAB_DIR or ~/.quorate-lab.
 TEXT

@@ -1,8 +1,8 @@
 /* The way to the pool: a list of addresses, and a call that outlives a dead host.
  *
- * A call is tried at one address after the other until it is answered or its deadline passes. What
- * is sent again is always the same bytes, so a command keeps its request id. Nothing is connected
- * before the first call. */
+ * A call is tried at one address after the other, without waiting long for one that is silent,
+ * until somebody answers or its deadline passes. What is sent again is always the same bytes, so a
+ * command keeps its request id. Nothing is connected before the first call. */
 
 #ifndef CLI_QUORATE_LINK_H
 #define CLI_QUORATE_LINK_H
@@ -13,17 +13,34 @@
 #include "cli/quorate/cli.h"
 
 #define LINK_ADDRESSES_MAX 64
+/* Hosts that are asked at a time. */
+#define LINK_LANES 4
+
+/* One host that was asked. */
+struct lane {
+    struct rpc_conn *conn; /* NULL: free. */
+    size_t at;             /* Its address. */
+    uint64_t number;       /* Of the request, and of the hello before it; 0: there was none. */
+    uint64_t hello;
+    uint64_t until; /* When its silence ends its turn. */
+    bool connected;
+    bool heard;
+};
 
 struct link {
     struct cli *cli;
     size_t n;
-    size_t at; /* The address that is connected, or comes next. */
+    size_t at; /* The address that comes next. */
     char address[LINK_ADDRESSES_MAX][LIMIT_ADDRESS + 1];
-    struct rpc_conn *conn;
-    bool sent;       /* Private: something of the call under way may have arrived somewhere. */
-    bool spoken;     /* Private: a host refused the call with a reason of its own. */
-    size_t failures; /* Private: in a row. */
-    size_t refusals; /* Private: in a row, each its host's own. */
+    /* Private. Between two calls there is at most one connection: of the host that answered. */
+    struct lane lane[LINK_LANES];
+    const struct lane *newest;
+    uint64_t next_ms; /* When another host may be asked. */
+    bool sent;        /* Something of the call under way may have arrived somewhere. */
+    bool spoken;      /* A host refused the call with a reason of its own. */
+    struct err worth; /* The last such reason: better than "connection refused". */
+    size_t failures;  /* In a row. */
+    size_t refusals;  /* In a row, each its host's own. */
 };
 
 /* Take the list of cli->opt.connect. ERR_INVALID names the address that is wrong. */

@@ -15,9 +15,10 @@ const struct help_topic help_topics[] = {
      "    [fd00::1]:7077                    the same over IPv6\n"
      "    h1,h2,h3                          the first that answers, at port 7077\n"
      "\n"
-     "The addresses are tried in turn. When a host does not answer, or dies before its answer is "
-     "here, the next one is asked, with the same request id, until the time given by --timeout is "
-     "over (30 seconds for a command, 10 for a question). When no host can be reached at all, and "
+     "The addresses are tried in turn. When a host gives no sign of life within a quarter of a "
+     "second, does not answer, or dies before its answer is here, the next one is asked too, with "
+     "the same request id, and the first answer counts, until the time given by --timeout is over "
+     "(30 seconds for a command, 10 for a question). When no host can be reached at all, and "
      "nothing was sent yet, the command fails at once, unless --timeout was given.\n"},
     {"request-ids", "Why a command is never carried out twice",
      "Every command carries an identifier of 128 random bits. The pool keeps the outcome under it: "

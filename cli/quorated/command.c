@@ -79,10 +79,18 @@ static void proposal_done(struct raftlog_proposal *p, int code)
             &j->error, ERR_UNSURE,
             "no answer from a majority in time: the command may still be carried out; the "
             "same request id will tell");
+    } else if (code == ERR_NO_QUORUM) {
+        (void)err_set(&j->error, code, "host %s reaches no master", j->d->opt.name);
     } else {
         (void)err_set(&j->error, code, "%s", err_text(code));
     }
     job_fail(j);
+}
+
+/* Records of our own wait for a master to come; a client may ask another host. */
+static uint32_t job_adrift_ms(const struct job *j)
+{
+    return j->rq == NULL ? 0 : CLIENT_ADRIFT_MS;
 }
 
 static void job_propose(struct job *j)
@@ -104,6 +112,7 @@ static void job_propose(struct job *j)
         .len = j->entry.len,
         .request = j->request,
         .deadline_ms = job_left_ms(j),
+        .adrift_ms = job_adrift_ms(j),
         .done = proposal_done,
         .user = j,
     };
@@ -132,7 +141,8 @@ static void read_done(struct raftlog_read *r, int code)
 
 static void job_read(struct job *j)
 {
-    j->read = (struct raftlog_read){.deadline_ms = job_left_ms(j), .done = read_done, .user = j};
+    j->read = (struct raftlog_read){
+        .deadline_ms = job_left_ms(j), .adrift_ms = job_adrift_ms(j), .done = read_done, .user = j};
     raftlog_read(j->d->rl, &j->read);
 }
 

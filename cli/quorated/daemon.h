@@ -64,6 +64,10 @@ struct op_note {
 
 #define OP_NOTES 64
 
+/* A host that has not been in touch with a master for so long tells its clients, who ask another
+ * one: an election is over by then as a rule, and a repeated request is harmless. */
+#define CLIENT_ADRIFT_MS 1000u
+
 struct agent;
 struct waiter;
 struct follower;

@@ -479,6 +479,7 @@ void query_serve(struct daemon *d, struct rpc_request *rq, const struct params *
     }
     q->read = (struct raftlog_read){
         .deadline_ms = p->deadline_ms == 0 ? QUERY_DEADLINE_MS : (uint32_t)p->deadline_ms,
+        .adrift_ms = CLIENT_ADRIFT_MS,
         .done = read_done,
         .user = q,
     };

@@ -101,6 +101,7 @@ void watch_wait(struct daemon *d, struct rpc_request *rq, const struct params *p
     rq->gone = waiter_gone;
     w->reading = true;
     w->read = (struct raftlog_read){.deadline_ms = wait_ms < 10000 ? (uint32_t)wait_ms : 10000,
+                                    .adrift_ms = CLIENT_ADRIFT_MS,
                                     .done = waiter_read_done,
                                     .user = w};
     raftlog_read(d->rl, &w->read);
@@ -265,7 +266,8 @@ void watch_events(struct daemon *d, struct rpc_request *rq, const struct params 
         return;
     }
     f->reading = true;
-    f->read = (struct raftlog_read){.deadline_ms = 10000, .done = follower_read_done, .user = f};
+    f->read = (struct raftlog_read){
+        .deadline_ms = 10000, .adrift_ms = CLIENT_ADRIFT_MS, .done = follower_read_done, .user = f};
     raftlog_read(d->rl, &f->read);
 }
 

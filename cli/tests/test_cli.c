@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/os_net.h"
 #include "core/tests/cm.h"
 #include "core/util.h"
 
@@ -381,6 +382,70 @@ static void the_manual_page_is_of_this_program(void **state)
     ran_done(&r);
 }
 
+/* --- hosts that say nothing */
+
+/* As a stopped process looks from outside: the system accepts for it, and nothing comes. */
+static int stand_still(const struct stage *s, const char *name)
+{
+    char where[120];
+    struct addr a;
+    struct err e;
+    int fd = -1;
+    (void)snprintf(where, sizeof where, "unix:%s/%s", s->dir, name);
+    assert_int_equal(addr_parse(where, &a, &e), 0);
+    assert_int_equal(os_net_listen(&a, &fd, &e), 0);
+    return fd;
+}
+
+/* The command line, and how long it took. */
+static uint64_t timed(struct stage *s, const char *line, int status, const char *says)
+{
+    uint64_t from = real_mono_ms(NULL);
+    struct ran r = run_text(s, line);
+    uint64_t took = real_mono_ms(NULL) - from;
+    if (r.status != status || (strstr(r.out, says) == NULL && strstr(r.err, says) == NULL)) {
+        fail_msg("%s: status %d, says %s%s", line, r.status, r.out, r.err);
+    }
+    ran_done(&r);
+    return took;
+}
+
+static void a_first_host_that_stands_still_costs_a_moment(void **state)
+{
+    (void)state;
+    struct stage s;
+    set_up(&s);
+    int one = stand_still(&s, "one");
+    int two = stand_still(&s, "two");
+    assert_in_range(timed(&s, "quorate --connect unix:$D/one,$S guest list", 0, "web1"), 200, 1000);
+    assert_in_range(timed(&s, "quorate --connect unix:$D/one,$S guest start web1", 0, "is running"),
+                    200, 1000);
+    assert_int_equal(fake_commands(s.fake), 1);
+    assert_in_range(
+        timed(&s, "quorate --connect unix:$D/one,unix:$D/two,$S guest start web1", 0, "is running"),
+        400, 1500);
+    assert_in_range(timed(&s, "quorate --connect $S,unix:$D/one guest list", 0, "web1"), 0, 200);
+    assert_in_range(
+        timed(&s, "quorate --connect unix:$D/one --timeout 0.3 guest list", 5, "answer"), 300,
+        1000);
+    (void)close(one);
+    (void)close(two);
+    tear_down(&s);
+}
+
+/* It is slow, not dead: it is given more time, then asked elsewhere too, and does it once. */
+static void a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later(void **state)
+{
+    (void)state;
+    struct stage s;
+    set_up(&s);
+    assert_true(fake_script(s.fake, "mute 1"));
+    assert_in_range(timed(&s, "quorate --connect $S,$S guest start web1", 0, "is running"), 1400,
+                    2800);
+    assert_int_equal(fake_commands(s.fake), 1);
+    tear_down(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +457,8 @@ int main(void)
         cmocka_unit_test(a_list_of_many_pages_has_every_guest_once),
         cmocka_unit_test(json_has_the_names_that_scripts_rely_on),
         cmocka_unit_test(the_manual_page_is_of_this_program),
+        cmocka_unit_test(a_first_host_that_stands_still_costs_a_moment),
+        cmocka_unit_test(a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

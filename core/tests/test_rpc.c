@@ -251,6 +251,65 @@ static void connecting_fails_with_a_reason(void **state)
     assert_int_equal(rpc_connect(&c, "no-such-host.invalid:80", 500, &e), ERR_NOT_FOUND);
 }
 
+/* Until something comes, or is known never to come. */
+static int receive_dialled(struct rpc_conn *c, struct rpc_message *m, struct err *e)
+{
+    for (int i = 0; i < 200; i++) {
+        int rc = rpc_receive(c, 0, m, e);
+        if (rc != ERR_TIMEOUT) {
+            return rc;
+        }
+        rpc_wait(&c, 1, 50);
+    }
+    return ERR_TIMEOUT;
+}
+
+static void dialling_does_not_wait_and_the_request_goes_out_later(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, NULL, false);
+    char named[64];
+    /* A name that has ::1, where nobody listens, before 127.0.0.1 on most machines. */
+    (void)snprintf(named, sizeof named, "localhost%s", strrchr(r.tcp_at, ':'));
+    const char *at[] = {r.unix_at, r.tcp_at, named};
+    for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+        struct rpc_conn *c = NULL;
+        struct rpc_message m = {0};
+        struct buf params = {0};
+        struct err e = {0};
+        uint64_t number = 0;
+        put_n(&params, 4711);
+        assert_int_equal(rpc_dial(&c, at[i], &e), 0);
+        assert_false(rpc_is_connected(c));
+        assert_int_equal(rpc_send(c, "echo", &params, &number, &e), 0);
+        assert_int_equal(receive_dialled(c, &m, &e), 0);
+        assert_true(rpc_is_connected(c));
+        assert_int_equal(m.number, number);
+        assert_int_equal(m.body.len, params.len);
+        buf_done(&m.body);
+        buf_done(&params);
+        (void)rpc_disconnect(c);
+    }
+    rig_stop(&r);
+}
+
+static void dialling_where_nobody_listens_says_so(void **state)
+{
+    (void)state;
+    struct rpc_conn *c = NULL;
+    struct rpc_message m = {0};
+    struct err e = {0};
+    assert_int_equal(rpc_dial(&c, "unix:/nonexistent/sock", &e), ERR_CLOSED);
+    assert_int_equal(rpc_dial(&c, "nowhere", &e), ERR_INVALID);
+    assert_int_equal(rpc_dial(&c, "no-such-host.invalid:80", &e), ERR_NOT_FOUND);
+    assert_int_equal(rpc_dial(&c, "127.0.0.1:1", &e), 0);
+    assert_int_equal(receive_dialled(c, &m, &e), ERR_CLOSED);
+    assert_non_null(strstr(e.msg, "127.0.0.1:1"));
+    assert_false(rpc_is_connected(c));
+    (void)rpc_disconnect(c);
+}
+
 static void a_live_address_is_in_use_and_a_stale_socket_is_replaced(void **state)
 {
     (void)state;
@@ -324,6 +383,8 @@ int main(void)
         cmocka_unit_test(notices_during_a_call_are_kept_for_later),
         cmocka_unit_test(a_call_without_an_answer_times_out),
         cmocka_unit_test(connecting_fails_with_a_reason),
+        cmocka_unit_test(dialling_does_not_wait_and_the_request_goes_out_later),
+        cmocka_unit_test(dialling_where_nobody_listens_says_so),
         cmocka_unit_test(a_live_address_is_in_use_and_a_stale_socket_is_replaced),
         cmocka_unit_test(other_protocols_are_handed_over_with_their_bytes),
     };

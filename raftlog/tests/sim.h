@@ -159,7 +159,8 @@ struct sim_read {
     bool open;
 };
 
-#define SIM_READS 512u
+#define SIM_READS     512u
+#define SIM_ADRIFT_MS 700u /* Of every third request. */
 
 struct sim_event {
     uint64_t at_us;

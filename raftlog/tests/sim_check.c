@@ -165,7 +165,8 @@ static void answers_hold(struct sim *sim)
     for (uint32_t i = 0; i < sim->requests_n; i++) {
         const struct sim_request *rq = &sim->requests[i];
         bool known = (m->known[i / 8] >> (i % 8) & 1) != 0;
-        bool certain = rq->code == ERR_BUSY || rq->code == ERR_NO_SPACE || rq->code == ERR_TOO_BIG;
+        bool certain = rq->code == ERR_BUSY || rq->code == ERR_NO_SPACE ||
+                       rq->code == ERR_TOO_BIG || rq->code == ERR_NO_QUORUM;
         if (rq->code == 0 && !known) {
             sim_fail(sim, "request %u was acknowledged and is lost", i);
         }

@@ -5,6 +5,13 @@
 #include "raftlog/node_impl.h"
 #include "raftlog/tests/sim.h"
 
+/* Some do not wait for ever. Not where a mistake is planted: the more is asked, the sooner it
+ * shows. */
+static uint32_t adrift_of(const struct sim *sim, uint32_t number)
+{
+    return sim->options.plant == SIM_PLANT_NONE && number % 3 == 0 ? SIM_ADRIFT_MS : 0;
+}
+
 /* --- proposals */
 
 struct sim_request *sim_client_request(struct sim *sim, const void *data, size_t len)
@@ -67,6 +74,7 @@ struct sim_request *sim_client_propose(struct sim_host *host, uint32_t deadline_
     rq->p.len = sizeof rq->bytes;
     rq->p.request = id_new(&sim->rng);
     rq->p.deadline_ms = deadline_ms;
+    rq->p.adrift_ms = adrift_of(sim, rq->number);
     node_propose(host->node, &rq->p, sim_ms(sim));
     sim_host_touched(host);
     return rq;
@@ -110,6 +118,7 @@ void sim_client_read(struct sim_host *host, uint32_t deadline_ms)
             read->open = true;
             read->floor = sim->floor;
             read->r.deadline_ms = deadline_ms;
+            read->r.adrift_ms = adrift_of(sim, i);
             node_read(host->node, &read->r, sim_ms(sim));
             sim_host_touched(host);
             return;

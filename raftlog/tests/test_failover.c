@@ -146,6 +146,76 @@ static void a_read_on_a_follower_waits_for_no_heartbeat(void **state)
     sim_free(sim);
 }
 
+/* --- no leader in reach */
+
+static int wait_code(struct sim *sim, const struct sim_request *rq, uint64_t at_most_us)
+{
+    uint64_t from = sim->now_us;
+
+    while (!rq->done && sim->now_us - from < at_most_us) {
+        sim_pass(sim, 1 * MS);
+    }
+    return rq->done ? rq->code : ERR_PENDING;
+}
+
+static struct sim_request *propose_adrift(struct sim_host *host)
+{
+    struct sim_request *rq = sim_client_propose(host, 20000);
+
+    rq->p.adrift_ms = 1000;
+    return rq;
+}
+
+/* Between two hosts that do not see each other a third sees both: nobody stands for election, and
+ * the one that does not see the leader says so before it is asked for long. */
+static void a_member_that_does_not_reach_the_leader_says_so_early(void **state)
+{
+    struct sim *sim = script_new(45, 3, 0);
+    struct sim_host *leader = sim_leader(sim);
+    struct sim_host *blind = script_other(sim, leader, 0);
+    uint64_t term = leader->node->term;
+    struct raftlog_status st = {0};
+
+    (void)state;
+    const struct sim_request *on_its_way = propose_adrift(blind); /* It may get there. */
+    script_cut(sim, blind->slot, 1u << leader->slot, /*cut=*/true);
+    const struct sim_request *early = propose_adrift(blind);
+    assert_int_equal(wait_code(sim, on_its_way, 1700 * MS), ERR_TIMEOUT);
+    assert_int_equal(wait_code(sim, early, 10 * MS), ERR_TIMEOUT);
+    const struct sim_request *late = propose_adrift(blind);
+    assert_int_equal(wait_code(sim, late, 40 * MS), ERR_NO_QUORUM);
+    node_status(blind->node, &st);
+    assert_true(st.adrift_ms >= 1000 && st.adrift_ms < 2000);
+    /* Whoever did not ask for it waits, and all is well once the leader is back in reach. */
+    struct sim_request *patient = sim_client_propose(blind, 20000);
+    patient->p.adrift_ms = 0;
+    assert_int_equal(wait_code(sim, patient, 2000 * MS), ERR_PENDING);
+    assert_int_equal(script_propose(script_other(sim, leader, 1), 1000), 0);
+    script_cut(sim, blind->slot, 1u << leader->slot, /*cut=*/false);
+    assert_int_equal(wait_code(sim, patient, 1000 * MS), 0);
+    assert_int_equal(script_propose(blind, 1000), 0);
+    sim_pass(sim, 100 * MS); /* It looks at every heartbeat. */
+    node_status(blind->node, &st);
+    assert_int_equal(st.adrift_ms, 0);
+    assert_int_equal(leader->node->term, term);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
+static void a_change_of_leader_is_no_reason_to_give_up(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 46; seed < 66; seed++) {
+        struct sim *sim = script_new(seed, 3, 0);
+        struct sim_host *dead = sim_leader(sim);
+        sim->options.no_reset = true;
+        sim_host_crash(dead);
+        const struct sim_request *rq = propose_adrift(script_other(sim, dead, 0));
+        assert_int_equal(wait_code(sim, rq, 3000 * MS), 0);
+        sim_free(sim);
+    }
+}
+
 /* --- no needless elections */
 
 static void a_stopped_follower_does_not_blame_its_leader(void **state)
@@ -300,6 +370,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_serves_when_the_leader_just_fell_silent),
         cmocka_unit_test(a_proposal_on_a_follower_takes_two_round_trips_and_a_write),
         cmocka_unit_test(a_read_on_a_follower_waits_for_no_heartbeat),
+        cmocka_unit_test(a_member_that_does_not_reach_the_leader_says_so_early),
+        cmocka_unit_test(a_change_of_leader_is_no_reason_to_give_up),
         cmocka_unit_test(a_stopped_follower_does_not_blame_its_leader),
         cmocka_unit_test(ten_minutes_of_peace_have_one_leader),
         cmocka_unit_test(a_lost_connection_to_a_living_leader_is_no_election),

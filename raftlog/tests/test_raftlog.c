@@ -245,6 +245,39 @@ static void a_killed_leader_is_replaced_and_loses_nothing(void **state)
                   sum_ms / 3);
 }
 
+#define QUICK_KILLS 7
+#define ELECTION_MS 200u /* The default: nobody stands earlier of his own. */
+
+static int compare_ms(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Its system ends its connections, in whatever order: that is news enough. */
+static void a_killed_leader_is_replaced_before_anybodys_patience_ends(void **state)
+{
+    (void)state;
+    uint64_t ms[QUICK_KILLS];
+    for (int i = 0; i < QUICK_KILLS; i++) {
+        struct proc *l = leader();
+        struct proc *f = l == &members[0] ? &members[1] : &members[0];
+        wait_equal(0);
+        uint64_t from = os_clock()->mono_ms(os_clock());
+        proc_kill(l);
+        (void)load(f, 1, 1);
+        ms[i] = os_clock()->mono_ms(os_clock()) - from;
+        proc_start(l);
+        wait_equal(0);
+    }
+    qsort(ms, QUICK_KILLS, sizeof ms[0], compare_ms);
+    print_message("leader killed: a proposal through another member after %" PRIu64
+                  " ms (median), %" PRIu64 " ms (worst)\n",
+                  ms[QUICK_KILLS / 2], ms[QUICK_KILLS - 1]);
+    assert_true(ms[QUICK_KILLS / 2] < ELECTION_MS);
+}
+
 static void leadership_is_handed_over_without_an_election(void **state)
 {
     (void)state;
@@ -459,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_read_sees_every_write_before_it_through_any_member),
         cmocka_unit_test(a_killed_follower_comes_back_to_its_log),
         cmocka_unit_test(a_killed_leader_is_replaced_and_loses_nothing),
+        cmocka_unit_test(a_killed_leader_is_replaced_before_anybodys_patience_ends),
         cmocka_unit_test(leadership_is_handed_over_without_an_election),
         cmocka_unit_test(a_leader_that_closes_hands_over_first),
         cmocka_unit_test(a_wiped_member_is_filled_by_a_snapshot),
