@@ -104,7 +104,9 @@
     F(u64,  remaining_bytes, _,          OPT,    0,  UINT64_MAX,    0,    "",    "Migration: bytes still to send") \
     F(u64,  rate_bytes_per_s, _,         OPT,    0,  UINT64_MAX,    0,    "",    "Migration: rate") \
     F(u64,  dirty_bytes_per_s, _,        OPT,    0,  UINT64_MAX,    0,    "",    "Migration: rate at which the guest changes memory") \
-    F(u32,  downtime_ms,     _,          OPT,    0,  UINT32_MAX,    0,    "ms",  "Migration: expected or measured stand-still") \
+    F(u32,  downtime_ms,     _,          OPT,    0,  UINT32_MAX,    0,    "ms",  "Migration: expected or measured stand-still for the last pass") \
+    F(u32,  commit_ms,       _,          OPT,    0,  UINT32_MAX,    0,    "ms",  "Migration: stand-still from there until the log had decided; 0: not known") \
+    F(u32,  resume_ms,       _,          OPT,    0,  UINT32_MAX,    0,    "ms",  "Migration: stand-still from there until it ran at the target; 0: not known") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it failed: error number") \
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it failed, in words") \
     F(str,  user,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Who asked")

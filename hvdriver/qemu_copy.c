@@ -379,7 +379,15 @@ static void start_ready(struct qemu_copy *c)
     while (op != NULL && op->kind != HV_START && op->kind != HV_INCOMING_START) {
         op = op->next;
     }
-    if (op == NULL || c->greeted) {
+    if (op == NULL) {
+        return;
+    }
+    if (c->greeted) {
+        /* A second connection: what the first one was about to hear is lost, and a copy that is
+         * half prepared is worth nothing. */
+        struct err e;
+        (void)err_set(&e, ERR_HYPERVISOR, "QEMU's monitor broke off");
+        qemu_start_failed(op, &e);
         return;
     }
     c->greeted = true;

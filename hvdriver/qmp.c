@@ -27,9 +27,10 @@ struct qmp {
     uv_timer_t timer; /* After a loss: fails what was asked, connects again. */
     uv_connect_t connect;
     uint32_t handles;
-    bool open;  /* pipe is a handle, perhaps not connected yet. */
-    bool ready; /* The greeting is over. */
-    bool sent;  /* The first of `commands` is with QEMU. */
+    bool open;    /* pipe is a handle, perhaps not connected yet. */
+    bool closing; /* Its close callback has not run yet. */
+    bool ready;   /* The greeting is over. */
+    bool sent;    /* The first of `commands` is with QEMU. */
     bool freed;
     json_int_t last_id;
     struct command *commands;
@@ -58,11 +59,19 @@ static void command_free(struct command *c)
     free(c);
 }
 
+static void pipe_closed(uv_handle_t *handle)
+{
+    struct qmp *q = handle->data;
+    q->closing = false;
+    handle_closed(handle);
+}
+
 static void close_pipe(struct qmp *q)
 {
     if (q->open) {
         q->open = false;
-        uv_close((uv_handle_t *)&q->pipe, handle_closed);
+        q->closing = true;
+        uv_close((uv_handle_t *)&q->pipe, pipe_closed);
     }
 }
 
@@ -273,8 +282,8 @@ static void timer_due(uv_timer_t *timer)
     if (q->freed || q->open) {
         return;
     }
-    if (uv_is_closing((uv_handle_t *)&q->pipe)) {
-        uv_timer_start(&q->timer, timer_due, RETRY_MS, 0); /* Its close callback must run first. */
+    if (q->closing) { /* Not uv_is_closing(), which stays true for ever. */
+        uv_timer_start(&q->timer, timer_due, RETRY_MS, 0);
         return;
     }
     connect_now(q);

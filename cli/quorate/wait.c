@@ -164,6 +164,21 @@ int wait_op(struct link *l, uint64_t id, struct api_op *ret, struct err *e)
     return rc;
 }
 
+/* How long the guest stood still in all, and what of it for which reason. The figures come outside
+ * the log, so any may be missing. */
+static void put_stand_still(const struct api_op *op, struct buf *out)
+{
+    uint64_t all = (uint64_t)op->downtime_ms + op->commit_ms + op->resume_ms;
+    if (all == 0) {
+        return;
+    }
+    buf_printf(out, ", it stood still for %" PRIu64 "ms", all);
+    if (op->commit_ms != 0 && op->resume_ms != 0) {
+        buf_printf(out, ": %" PRIu32 " last pass, %" PRIu32 " commit, %" PRIu32 " resume",
+                   op->downtime_ms, op->commit_ms, op->resume_ms);
+    }
+}
+
 static void put_success(const struct api_op *op, struct buf *out)
 {
     const char *host = *op->dst != '\0' ? op->dst : op->src;
@@ -174,8 +189,8 @@ static void put_success(const struct api_op *op, struct buf *out)
     case OP_PAUSE: buf_printf(out, "guest %s is paused", op->subject); break;
     case OP_UNPAUSE: buf_printf(out, "guest %s goes on", op->subject); break;
     case OP_MIGRATE:
-        buf_printf(out, "guest %s runs on %s now, it stood still for %" PRIu32 "ms", op->subject,
-                   op->dst, op->downtime_ms);
+        buf_printf(out, "guest %s runs on %s now", op->subject, op->dst);
+        put_stand_still(op, out);
         break;
     }
     buf_printf(out, " (operation %" PRIu64, op->id);

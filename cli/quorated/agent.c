@@ -216,6 +216,11 @@ static void note_change(struct slot *s, const struct agent_input *in)
         in->op->phase == OP_PHASE_TRANSFER) {
         s->memory.inherited_op = in->op->id;
     }
+    if (in->op != NULL && in->op->phase == OP_PHASE_SWITCHED && in->op->id != s->switched_op &&
+        strcmp(in->op->dst, in->host) == 0) {
+        s->switched_op = in->op->id;
+        s->switched_ms = in->now_ms;
+    }
 }
 
 static bool concerns(const struct slot *s, const struct agent_input *in)

@@ -32,6 +32,7 @@ struct agent_options {
     const char *address; /* Where incoming migrations listen, without a port; NULL: as the state
                             says of this host (migrate_address, else the host of its address). */
     uint32_t starts;     /* Guests that are brought up at once; 0 is 4. */
+    const char *gates;   /* For tests, see agent_gate.c: a directory; NULL: none. */
 
     /* Propose a command (COMMAND_*, its struct cmd_*) under this request id. The same id comes
      * again in a retry. The record is the agent's and may be gone after the call. */
@@ -43,6 +44,10 @@ struct agent_options {
                     void *done_ctx);
     /* An outgoing migration of this host got on. */
     void (*progress)(void *ctx, uint64_t op, const struct hv_progress *progress);
+    /* How long this host held up a guest that moves, beyond what the driver measures: the source
+     * from the complete copy until the switch was applied, the target from there until its copy
+     * ran. 0 is the share of the other host. May be NULL. */
+    void (*stood_still)(void *ctx, uint64_t op, uint32_t commit_ms, uint32_t resume_ms);
     /* What happened, for the daemon's log; may be NULL. `err` is 0 or what went wrong. */
     void (*say)(void *ctx,
                 const char *event,

@@ -68,6 +68,20 @@ static void end_work(struct slot *s)
     agent_check_stopped(a);
 }
 
+/* How long ago that was; at least 1, for 0 means that it is not known. */
+static uint32_t ms_since(const struct slot *s, uint64_t then_ms)
+{
+    return (uint32_t)min_u64(max_u64(agent_now(s->agent) - then_ms, 1), UINT32_MAX);
+}
+
+static void tell_stood_still(struct slot *s, uint64_t op, uint32_t commit_ms, uint32_t resume_ms)
+{
+    const struct agent_options *o = &s->agent->opt;
+    if (o->stood_still != NULL) {
+        o->stood_still(o->ctx, op, commit_ms, resume_ms);
+    }
+}
+
 static void made_copy(struct slot *s, const struct hv_req *req)
 {
     struct agent_memory *m = &s->memory;
@@ -98,6 +112,11 @@ static void work_done(struct hv_req *req)
     if (s->work_act == AGENT_SHUTDOWN && req->err.code == 0) {
         m->asked_op = s->work_op;
         m->asked_ms = agent_now(s->agent);
+    }
+    if (s->work_act == AGENT_UNPAUSE && req->err.code == 0 && s->switched_op != 0 &&
+        s->work_op == s->switched_op) {
+        tell_stood_still(s, s->work_op, 0, ms_since(s, s->switched_ms));
+        s->switched_op = 0;
     }
     end_work(s);
 }
@@ -317,6 +336,7 @@ static void sent(struct hv_req *req)
     agent_say(s->agent, agent_act_name(AGENT_MIGRATE), s->name, req->key.epoch, &req->err);
     s->sending = false;
     s->memory.send = req->err;
+    s->copied_ms = req->err.code == 0 ? agent_now(s->agent) : 0;
     slot_touch(s);
     agent_check_stopped(s->agent);
 }
@@ -360,6 +380,9 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
         struct err e;
         (void)err_set(&e, -(int)outcome->code, "%s", outcome->detail);
         agent_say(s->agent, "rejected", s->name, outcome->index, &e);
+    } else if (code == 0 && p->number == COMMAND_migrate_switch && s->copied_ms != 0) {
+        tell_stood_still(s, p->record.pass.op, ms_since(s, s->copied_ms), 0);
+        s->copied_ms = 0;
     }
     slot_touch(s);
 }
@@ -453,6 +476,11 @@ void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *ans
     }
     if (answer->act == s->held && agent_now(s->agent) < s->held_ms) {
         slot_touch_at(s, s->held_ms);
+        return;
+    }
+    if (s->agent->opt.gates != NULL && answer->act != AGENT_NONE &&
+        agent_gate_is_closed(s->agent, answer->act, s->name)) {
+        slot_touch_at(s, agent_now(s->agent) + AGENT_GATE_MS);
         return;
     }
     s->agent->acts += answer->act == AGENT_NONE ? 0 : 1;

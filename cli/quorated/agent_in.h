@@ -2,6 +2,7 @@
  *
  *   agent.c       slots, when to look at which, what was heard
  *   agent_repo.c  reports of repositories
+ *   agent_gate.c  for tests: stands still before an act
  *   agent_do.c    carrying out an act: requests to the driver, the making of disks, proposals
  */
 
@@ -22,6 +23,9 @@
 #define AGENT_SPACING_MS     50u
 #define AGENT_BACKOFF_MS     100u
 #define AGENT_BACKOFF_MAX_MS 2000u
+
+/* A closed gate is looked at again so often. */
+#define AGENT_GATE_MS 10u
 
 /* Everything is looked at again so often: for what nothing tells of, like a mount that is back. */
 #define AGENT_PERIOD_MS 10000u
@@ -78,6 +82,11 @@ struct slot {
     struct hv_req stream;
     bool sending;
 
+    /* How long a move held the guest up. */
+    uint64_t copied_ms;   /* Source: the copy was complete; 0: no. */
+    uint64_t switched_op; /* Target: the migration whose switch was seen applied, */
+    uint64_t switched_ms; /* then. */
+
     enum agent_act held; /* Not before held_ms. */
     uint64_t held_ms;
     struct agent_proposal proposal;
@@ -129,6 +138,9 @@ void slot_touch_at(struct slot *s, uint64_t at_ms);
 
 /* Carry out an answer about a->guest and a->op; `v` is the view they came from. */
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+
+/* agent_gate.c: whether this host's gate before the act is closed. */
+bool agent_gate_is_closed(const struct agent *a, enum agent_act act, const char *guest);
 
 /* Whether anything of it is under way on the loop, but for a proposal. */
 bool slot_busy(const struct slot *s);

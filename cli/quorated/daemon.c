@@ -88,6 +88,11 @@ static void agent_progress(void *ctx, uint64_t op, const struct hv_progress *pro
     notes_progress(ctx, op, progress);
 }
 
+static void agent_stood_still(void *ctx, uint64_t op, uint32_t commit_ms, uint32_t resume_ms)
+{
+    notes_stood_still(ctx, op, commit_ms, resume_ms);
+}
+
 static bool offer_peer(void *ctx, int fd, const void *read_ahead, size_t len)
 {
     struct daemon *d = ctx;
@@ -325,7 +330,9 @@ static void open_agent(struct daemon *d)
         .prefix = d->opt.prefix,
         .address = d->migrate_address,
         .propose = agent_propose,
+        .gates = d->opt.lab_gates[0] == '\0' ? NULL : d->opt.lab_gates,
         .progress = agent_progress,
+        .stood_still = agent_stood_still,
         .say = agent_say,
         .ctx = d,
     };

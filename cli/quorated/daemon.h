@@ -39,6 +39,7 @@ struct daemon_options {
     const char *prefix;          /* Where repositories are linked. */
     const char *migrate_address; /* Address for migration streams; "": the one of `listen`. */
     const char *emulator;        /* qemu: its program; "" for the default. */
+    const char *lab_gates;       /* For tests: see agent_gate.c; "" for none. */
     uint32_t memory_mib;         /* Memory for guests; 0: what the machine has. */
     uint32_t election_ms;
     uint32_t heartbeat_ms;
@@ -59,6 +60,8 @@ struct host_note {
 struct op_note {
     uint64_t op;
     struct hv_progress progress;
+    uint32_t commit_ms; /* What the two hosts added to the stand-still; 0: not heard. */
+    uint32_t resume_ms;
     uint64_t heard_ms;
 };
 
@@ -201,10 +204,12 @@ void control_tick(struct control *c, uint64_t now_ms);
 void notes_receive(void *ctx, uint64_t from, const void *data, size_t len);
 void notes_tick(struct daemon *d, uint64_t now_ms);
 void notes_progress(struct daemon *d, uint64_t op, const struct hv_progress *progress);
+/* A share of the stand-still; 0 is not known here. */
+void notes_stood_still(struct daemon *d, uint64_t op, uint32_t commit_ms, uint32_t resume_ms);
 /* Ask the master to hand over to this member. */
 void notes_transfer(struct daemon *d, uint64_t to_raft_id);
 /* NULL when nothing was heard lately. */
 const struct host_note *notes_host(struct daemon *d, uint64_t raft_id);
-const struct hv_progress *notes_op(struct daemon *d, uint64_t op);
+const struct op_note *notes_op(struct daemon *d, uint64_t op);
 
 #endif

@@ -24,6 +24,7 @@ static const struct config_row rows[] = {
     {"listen", CONFIG_TEXT, "127.0.0.1:7077", 1, LIMIT_ADDRESS, "", "Address for the other hosts and for remote clients"},
     {"socket", CONFIG_TEXT, "/run/quorate/quorate.sock", 0, ADDR_PATH_MAX, "", "Unix socket for local clients"},
     {"lab_network", CONFIG_BOOL, "no", 0, 1, "", "Listen beyond this machine although the streams are not yet encrypted: for a lab's closed network only"},
+    {"lab_gates", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "A directory of gates at which the agent stands still (docs/lab.md): for tests only, with lab_network"},
     {"driver", CONFIG_TEXT, "qemu", 1, 15, "", "Hypervisor driver"},
     {"emulator", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "Driver qemu: its program"},
     {"memory_mib", CONFIG_NUMBER, "0", 0, 1u << 24, "MiB", "Memory for guests; 0: what the machine has"},
@@ -122,6 +123,7 @@ static struct daemon_options options_of(const struct config *c)
         .prefix = config_text(c, "prefix"),
         .migrate_address = config_text(c, "migrate_address"),
         .emulator = config_text(c, "emulator"),
+        .lab_gates = config_text(c, "lab_gates"),
         .memory_mib = (uint32_t)config_number(c, "memory_mib"),
         .election_ms = (uint32_t)config_number(c, "election_ms"),
         .heartbeat_ms = (uint32_t)config_number(c, "heartbeat_ms"),
@@ -139,6 +141,9 @@ static int configure(struct config *c, int argc, char **argv, struct err *e)
     if (rc == 0 && log_parse_level(config_text(c, "log_level"), &level) != 0) {
         rc = err_set(e, ERR_INVALID, "log_level: %s is none of error, warn, info, debug",
                      config_text(c, "log_level"));
+    }
+    if (rc == 0 && config_text(c, "lab_gates")[0] != '\0' && !config_bool(c, "lab_network")) {
+        rc = err_set(e, ERR_INVALID, "lab_gates: for tests only, together with --lab-network=yes");
     }
     if (rc == 0 && config_number(c, "heartbeat_ms") * 3 > config_number(c, "election_ms")) {
         rc = err_set(e, ERR_INVALID,

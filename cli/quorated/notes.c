@@ -1,18 +1,21 @@
 /* Figures and progress from host to host, outside the log: small messages that may be lost.
  *
  *   [1, applied index, hash high, hash low]   a host's own state, when it changed, twice a second
- *   [2, operation, ten figures]               progress of an outgoing migration
+ *   [2, operation, eight figures]             progress of an outgoing migration
  *   [3, member number]                        asks the master to hand over (0: to anybody)
+ *   [4, operation, commit ms, resume ms]      a host's share of a move's stand-still, 0: not mine
  */
 
 #include "core/log.h"
 #include "core/mp.h"
+#include "core/util.h"
 
 #include "cli/quorated/daemon.h"
 
 #define NOTE_STATE     1u
 #define NOTE_PROGRESS  2u
 #define NOTE_TRANSFER  3u
+#define NOTE_STILL     4u
 #define NOTE_PERIOD_MS 500u
 #define NOTE_STALE_MS  5000u
 #define FIGURES        8u
@@ -43,11 +46,20 @@ static struct op_note *op_note_slot(struct daemon *d, uint64_t op)
     return oldest;
 }
 
-static void keep_progress(struct daemon *d, uint64_t op, const uint64_t f[FIGURES])
+/* What is kept of this operation; takes the place of the one that was heard longest ago. */
+static struct op_note *op_note_of(struct daemon *d, uint64_t op)
 {
     struct op_note *n = op_note_slot(d, op);
-    n->op = op;
+    if (n->op != op) {
+        *n = (struct op_note){.op = op};
+    }
     n->heard_ms = d->clock->mono_ms(d->clock);
+    return n;
+}
+
+static void keep_progress(struct daemon *d, uint64_t op, const uint64_t f[FIGURES])
+{
+    struct op_note *n = op_note_of(d, op);
     n->progress = (struct hv_progress){
         .total_bytes = f[0],
         .sent_bytes = f[1],
@@ -59,6 +71,13 @@ static void keep_progress(struct daemon *d, uint64_t op, const uint64_t f[FIGURE
         .downtime_ms = (uint32_t)(f[7] & UINT32_MAX),
     };
     watch_progress(d, op);
+}
+
+static void keep_still(struct daemon *d, uint64_t op, uint64_t commit_ms, uint64_t resume_ms)
+{
+    struct op_note *n = op_note_of(d, op);
+    n->commit_ms = (uint32_t)max_u64(n->commit_ms, commit_ms & UINT32_MAX);
+    n->resume_ms = (uint32_t)max_u64(n->resume_ms, resume_ms & UINT32_MAX);
 }
 
 static void keep_state(struct daemon *d, uint64_t from, uint64_t applied, struct hash128 hash)
@@ -111,6 +130,8 @@ void notes_receive(void *ctx, uint64_t from, const void *data, size_t len)
         keep_state(d, from, f[0], (struct hash128){.hi = f[1], .lo = f[2]});
     } else if (kind == NOTE_PROGRESS && n == 2 + FIGURES) {
         keep_progress(d, f[0], f + 1);
+    } else if (kind == NOTE_STILL && n == 4) {
+        keep_still(d, f[0], f[1], f[2]);
     } else if (kind == NOTE_TRANSFER && n == 2) {
         handle_transfer(d, f[0]);
     }
@@ -155,6 +176,19 @@ void notes_progress(struct daemon *d, uint64_t op, const struct hv_progress *pro
     keep_progress(d, op, f);
 }
 
+void notes_stood_still(struct daemon *d, uint64_t op, uint32_t commit_ms, uint32_t resume_ms)
+{
+    struct buf b = {0};
+    mp_put_array(&b, 4);
+    mp_put_uint(&b, NOTE_STILL);
+    mp_put_uint(&b, op);
+    mp_put_uint(&b, commit_ms);
+    mp_put_uint(&b, resume_ms);
+    raftlog_note(d->rl, 0, b.data, b.len);
+    buf_done(&b);
+    keep_still(d, op, commit_ms, resume_ms);
+}
+
 void notes_transfer(struct daemon *d, uint64_t to_raft_id)
 {
     struct raftlog_status st;
@@ -185,11 +219,11 @@ const struct host_note *notes_host(struct daemon *d, uint64_t raft_id)
     return NULL;
 }
 
-const struct hv_progress *notes_op(struct daemon *d, uint64_t op)
+const struct op_note *notes_op(struct daemon *d, uint64_t op)
 {
     for (uint32_t i = 0; i < OP_NOTES; i++) {
         if (d->op_notes[i].heard_ms != 0 && d->op_notes[i].op == op) {
-            return &d->op_notes[i].progress;
+            return &d->op_notes[i];
         }
     }
     return NULL;

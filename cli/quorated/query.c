@@ -302,10 +302,13 @@ void query_op_row(struct daemon *d, const struct op *op, struct api_op *ret)
     (void)str_copy(ret->dst, sizeof ret->dst, op->dst);
     (void)str_copy(ret->user, sizeof ret->user, op->user);
     reason_text((int)op->code, "", op->detail, ret->reason, sizeof ret->reason);
-    const struct hv_progress *pg = notes_op(d, op->id);
-    if (pg == NULL) {
+    const struct op_note *note = notes_op(d, op->id);
+    if (note == NULL) {
         return;
     }
+    const struct hv_progress *pg = &note->progress;
+    ret->commit_ms = note->commit_ms;
+    ret->resume_ms = note->resume_ms;
     if (op->state == OP_RUNNING && op->phase == OP_PHASE_TRANSFER) {
         ret->progress = pg->percent > 98 ? 98 : pg->percent;
     }

@@ -52,6 +52,8 @@ void make_op(uint64_t id, struct api_op *o)
     o->created_ms = NOW_MS - 5000;
     o->ended_ms = NOW_MS - 3700;
     o->downtime_ms = id == 58 ? 7 : 0;
+    o->commit_ms = id == 58 ? 4 : 0;
+    o->resume_ms = id == 58 ? 2 : 0;
     o->sent_bytes = id == 58 ? 150994944 : 0;
     o->total_bytes = id == 58 ? 134217728 : 0;
     if (id == 59) {

@@ -49,6 +49,8 @@ $ quorate guest start web1 --json --request-id 00000000-0000-4000-8000-000000000
     "rate_bytes_per_s": 0,
     "dirty_bytes_per_s": 0,
     "downtime_ms": 0,
+    "commit_ms": 0,
+    "resume_ms": 0,
     "code": 0,
     "reason": "",
     "user": ""
@@ -132,6 +134,8 @@ $ quorate op wait 59 --json
   "rate_bytes_per_s": 0,
   "dirty_bytes_per_s": 0,
   "downtime_ms": 0,
+  "commit_ms": 0,
+  "resume_ms": 0,
   "code": 25,
   "reason": "qemu: could not open /boot/none",
   "user": ""

@@ -49,7 +49,7 @@ guest web1 is running on h2 (operation 57, 1.3s)
 [0]
 @ fail NOT_READY 1
 $ quorate --connect unix:$D/dead,$S op wait 58
-guest web1 runs on h2 now, it stood still for 7ms (operation 58, 1.3s)
+guest web1 runs on h2 now, it stood still for 13ms: 7 last pass, 4 commit, 2 resume (operation 58, 1.3s)
 ! migrate web1 h1 -> h2 0%, prepare
 ! migrate web1 h1 -> h2 12%, transfer, 15.3 MiB sent, 234 MiB/s, dirty 12 MiB/s, downtime 7ms
 ! migrate web1 h1 -> h2 56%, transfer, 71.6 MiB sent, 234 MiB/s, dirty 12 MiB/s, downtime 7ms

@@ -18,9 +18,10 @@
 /* What the suite must know of a driver, and how it gets at its guests from behind. */
 struct conf_kind {
     const char *driver;
-    const char *kernel; /* A guest that counts, or any file. */
-    const char *model;  /* A network card the guest understands; "" for none. */
-    bool processes;     /* A copy is a process: info.pid. */
+    const char *kernel;   /* A guest that counts, or any file. */
+    const char *model;    /* A network card the guest understands; "" for none. */
+    const char *emulator; /* NULL: the driver's default. */
+    bool processes;       /* A copy is a process: info.pid. */
     /* The guest's counter. */
     uint64_t (*counter)(struct hv *hv, const struct hv_key *key);
     /* The guest powers itself off ('Q'), reboots ('R'), panics ('P'). */

@@ -106,6 +106,71 @@ static void a_departed_guest_moves_again_after_it_came_back(void **state)
     wait_counter(w, &w->b, &to, 1);
 }
 
+/* From one host to the other under this epoch; it runs there, and its copy here is gone. */
+static struct hv_key move_on(struct world *w, struct host *from, struct host *to, uint64_t epoch)
+{
+    struct hv_spec target = a_guest(1, epoch);
+    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
+    if (run_op(w, to, &in) != 0) {
+        fail_msg("incoming under epoch %u: %s", (unsigned)epoch, in.err.msg);
+    }
+    struct hv_key left = {.uuid = target.uuid, .epoch = epoch - 1};
+    struct hv_req out = {.op = HV_MIGRATE, .key = left, .live = true};
+    (void)str_copy(out.address, sizeof out.address, in.ret_address);
+    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    if (run_op(w, from, &out) != 0) {
+        fail_msg("migrate to epoch %u: %s", (unsigned)epoch, out.err.msg);
+    }
+    wait_state(w, to, &in.key, HV_ARRIVED);
+    assert_int_equal(do_op(w, to, HV_UNPAUSE, &in.key), 0);
+    assert_int_equal(do_op(w, from, HV_DESTROY, &left), 0);
+    assert_int_equal(state_of(to, &in.key), HV_RUNNING);
+    return in.key;
+}
+
+static void a_guest_that_came_in_migrates_on(void **state)
+{
+    struct world *w = *state;
+    open_both(w);
+    struct hv_spec spec = a_guest(1, 1);
+    struct hv_key at = key_of(&spec);
+    start(w, &w->a, &spec);
+    wait_counter(w, &w->a, &at, 1);
+    uint64_t seen = counter(&w->a, &at);
+    for (uint64_t epoch = 2; epoch <= 5; epoch++) {
+        struct host *from = epoch % 2 == 0 ? &w->a : &w->b;
+        struct host *to = epoch % 2 == 0 ? &w->b : &w->a;
+        at = move_on(w, from, to, epoch);
+        wait_counter(w, to, &at, seen);
+        seen = counter(to, &at);
+        from->n_events = 0;
+        if (epoch == 3) {
+            host_close(w, to); /* Also after its daemon was replaced in between. */
+            host_open(w, to, "a");
+            assert_int_equal(state_of(to, &at), HV_RUNNING);
+        }
+    }
+}
+
+/* What is tried in vain leaves nothing that stands in the way of the next attempt. */
+static void a_guest_that_came_in_fails_to_move_and_then_moves(void **state)
+{
+    struct world *w = *state;
+    open_both(w);
+    struct hv_spec spec = a_guest(1, 1);
+    start(w, &w->a, &spec);
+    struct hv_key at = move_on(w, &w->a, &w->b, 2);
+    struct hv_req out = {.op = HV_MIGRATE, .key = at, .live = true, .address = "127.0.0.1:1"};
+    hv_make_key(out.secret);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(run_op(w, &w->b, &out), ERR_HYPERVISOR);
+        assert_int_equal(out.state, HV_RUNNING);
+    }
+    w->a.n_events = 0;
+    at = move_on(w, &w->b, &w->a, 3);
+    wait_counter(w, &w->a, &at, counter(&w->a, &at));
+}
+
 static void progress_is_told_twice_a_second(void **state)
 {
     struct world *w = *state;
@@ -353,6 +418,8 @@ const struct CMUnitTest conf_migration_tests[] = {
     T(a_guest_moves_stopped),
     T(a_departed_guest_comes_back_when_the_target_is_gone),
     T(a_departed_guest_moves_again_after_it_came_back),
+    T(a_guest_that_came_in_migrates_on),
+    T(a_guest_that_came_in_fails_to_move_and_then_moves),
     T(progress_is_told_twice_a_second),
     T(a_cancelled_migration_leaves_the_guest_running_here),
     T(a_migration_that_times_out_is_cancelled),

@@ -79,6 +79,7 @@ int host_try_open(struct world *w, struct host *h, const char *name, struct err 
                                  .log_dir = log_dir,
                                  .host = name,
                                  .image_locking = true,
+                                 .emulator = conf_kind->emulator,
                                  .event = on_event,
                                  .ctx = h};
     return hv_open(&h->hv, &w->loop, &options, e);
