@@ -1,66 +1,222 @@
 #!/bin/bash
-# The power of source, target and master is cut at many moments of a live migration. Afterwards the
-# operation has ended, at most one copy runs and never did two, and nothing is left over.
+# kill -9 at every named step of a live migration, of each of those who have a part in it: the
+# daemon alone, or the host with all that runs there. Each step is reached by a gate (docs/lab.md),
+# not by luck. Afterwards the operation has ended, exactly one copy runs and never did two, it was
+# not restarted unless its own host had died, and nothing is left over. Then the same with cancel.
 # shellcheck source=chaos-tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-read -r -a DELAYS_MS <<<"${DELAYS_MS:-0 10 30 60 100 150 250 400 700}"
-story_begin 3 qemu
+# Step, who stands before it (s source, t target), which act of the agent, the operation's phase.
+STEPS=(
+    'incoming    t.incoming prepare   the target has made no copy'
+    'prepared    t.prepared prepare   its copy listens, the log does not know'
+    'stream      s.migrate  transfer  the log knows, nothing is sent'
+    'streaming   -          transfer  memory is on its way'
+    'switch      s.switch   transfer  both copies are complete and stand still'
+    'resume      t.unpause  switched  the log has decided, neither runs'
+    'report      t.report   switched  the target runs, the log does not know'
+    'discard     s.destroy  ended     the target runs, the copy of the source is still there'
+    'aborted     t.destroy  aborted   cancelled; neither end has tidied up'
+)
+# The last two: source and target are the master as well.
+VICTIMS=(source-daemon source-host target-daemon target-host master-daemon master-host
+    source-master target-master)
 
-# A guest with enough memory that its migration takes some tenths of a second.
-on_pool guest create mover --image tiny --memory 64 --cmdline 'dirty=24 rate=40' >/dev/null
+story_ground 3 qemu
+GATES=$LAB_DIR/gates
+mkdir -p "$GATES"
+printf -- '--lab-gates\n%s\n' "$GATES" >"$LAB_DIR/conf/daemon_options"
+refused 2 "for tests only" "$LAB_BUILD/cli/quorated" --name=x --lab-gates="$GATES"
+pool_up
+
+# It changes memory faster than a stream of RATE carries: such a migration is under way for as long as
+# somebody wants it to be.
+on_pool guest create mover --image tiny --memory 32 --cmdline 'dirty=16 rate=20' >/dev/null
 expect_beating mover
+RATE=2
 
-op_has_ended() { [[ $(on_pool op show "$1" --json | rows | jq -r .state) != running ]]; }
+op_field() { on_pool op show "$OP" --json | rows | jq -r ".$1"; }
+op_has_ended() { [[ $(op_field state) != running ]]; }
+op_sends() { [[ $(op_field phase) == transfer ]] && (($(op_field sent_bytes) > 0)); }
 
-# begin_migration TO: without waiting; sets OP.
-begin_migration() {
-    OP=$(on_pool guest migrate mover "$1" --rate-mib-per-s 100 --no-wait --json | jq .op)
-    ((OP > 0)) || fail "no operation"
+close_gate() { : >"$GATES/$1"; }
+open_gates() { rm -f "$GATES"/*; }
+stands_at() { [[ -e $GATES/$1.mover ]]; }
+
+# bring_to HOST: the guest, in peace.
+bring_to() { [[ $(guest_field mover host) == "$1" ]] || on_pool guest migrate mover "$1" --quiet; }
+
+# cast VICTIM: who plays what. SRC is where the guest is, if that may be.
+cast() {
+    MASTER=$(master_name)
+    SRC=$(guest_field mover host)
+    case $1 in
+        source-master) SRC=$MASTER ;;
+        target-master)
+            [[ $SRC != "$MASTER" ]] || SRC=$(host_but "$MASTER")
+            DST=$MASTER
+            ;;
+        *) [[ $SRC != "$MASTER" ]] || SRC=$(host_but "$MASTER") ;;
+    esac
+    [[ $1 == target-master ]] || DST=$(host_but "$SRC" "$MASTER")
+    bring_to "$SRC"
+    case $1 in
+        source-*) VICTIM=$SRC ;;
+        target-*) VICTIM=$DST ;;
+        master-*) VICTIM=$MASTER ;;
+    esac
 }
 
-pass_ms() { local until=$(($(now_ms) + $1)); past() { (($(now_ms) >= until)); }; wait_until 5 "time passes" past; }
-
-# What must hold after everything: the guest runs (again), once; no other copy anywhere.
-settle() {
-    local h total=0
-    eventually 60 "the pool is whole" pool_is_whole
-    eventually 60 "operation $OP has ended" op_has_ended "$OP"
-    eventually 30 "nothing is under way with it" guest_is_free mover
-    if ! guest_is mover running; then
-        tell "it is $(guest_field mover state): $(guest_field mover reason)"
-        on_pool guest start mover >/dev/null
+# reach STEP GATE PHASE: a migration from SRC to DST that stands at this step; sets OP.
+reach() {
+    local gate=${2/#s./$SRC.} rate=$RATE
+    STEP=$1
+    gate=${gate/#t./$DST.}
+    case $1 in
+        streaming) gate= ;;
+        aborted) close_gate "$SRC.cancel" ;;
+        *) rate=0 ;;
+    esac
+    [[ -z $gate ]] || close_gate "$gate"
+    OP=$(on_pool guest migrate mover "$DST" --rate-mib-per-s "$rate" --no-wait --json | jq .op)
+    if [[ $1 == streaming || $1 == aborted ]]; then
+        wait_until 10 "operation $OP sends" op_sends || fail "$1: it never sent"
     fi
-    eventually 30 "it runs" guest_is mover running
-    expect_beating mover
-    only_one_copy() {
-        total=0
-        for h in $(host_names); do total=$((total + $(qemus_on "$h"))); done
-        ((total == 1))
-    }
-    eventually 20 "there is one process of it in the pool" only_one_copy
-    expect_single mover
+    if [[ $1 == aborted ]]; then
+        on_pool op cancel "$OP" >/dev/null
+    fi
+    [[ -z $gate ]] || wait_until 10 "somebody stands at $gate" stands_at "$gate" || fail "nobody stands at $gate"
+    [[ $(op_field phase) == "$3" || $3 == ended ]] || fail "$1: phase $(op_field phase)"
 }
 
-for who in source target master; do
-    for delay in "${DELAYS_MS[@]}"; do
-        src=$(guest_field mover host)
-        master=$(master_name)
-        # The master apart from both ends, where that is possible.
-        dst=$(host_but "$src" "$master") || dst=$(host_but "$src")
-        case $who in
-            source) victim=$src ;;
-            target) victim=$dst ;;
-            master) victim=$master ;;
-        esac
-        begin_migration "$dst"
-        pass_ms "$delay"
-        tell "cutting the power of the $who ($victim) after $delay ms of a migration from $src to $dst"
-        power_cut "$victim"
-        eventually 20 "there is a master" master_name
-        daemon_start "$victim"
-        settle
+
+copies_on() { find "$(host_dir "$1")/run" -mindepth 1 -maxdepth 1 -type d -printf '%f\n'; }
+
+# On its host one process, one directory named after the current run, no key of a stream; on the
+# others none. Nobody listens for a stream.
+nothing_left_over() {
+    local h at want
+    at=$(guest_field mover host)
+    for h in $(host_names); do
+        want=
+        [[ $h != "$at" ]] || want=$(guest_field mover uuid).$(guest_field mover run_epoch)
+        is_left "$h: $(copies_on "$h")" "$h: $want" || return 1
+        is_left "$h: $(qemus_on "$h") processes" "$h: $((${#want} > 0)) processes" || return 1
+        is_left "$h: $(find "$(host_dir "$h")/run" -name 'keys*')" "$h: " || return 1
+        is_left "$h: $(listeners_on "$h")" "$h: $(host_address "$h"):7077" || return 1
     done
+}
+
+is_left() { [[ $1 == "$2" ]] || { printf '%s, not %s\n' "$1" "$2" >"$LAB_DIR/left"; return 1; }; }
+listeners_on() { ip netns exec "$(netns_of "$1")" ss -Hltn | awk '{print $4}' | sort; }
+
+# settle MAY_RESTART: what must hold after everything.
+settle() {
+    local restarted=0 boots
+    wait_until 30 "the pool is whole" pool_is_whole || fail "$(on_pool host list)"
+    # A stream that broke with nobody goes on.
+    [[ $STEP != streaming ]] || op_has_ended || on_pool op cancel "$OP" >/dev/null || true
+    wait_until 30 "operation $OP has ended" op_has_ended || fail "$(on_pool op show "$OP")"
+    wait_until 30 "it runs, or is known not to" is_at_rest || fail "$(on_pool guest list)"
+    guest_is mover running || on_pool guest start mover >/dev/null
+    wait_until 20 "it beats" beats_beyond mover "$(beats_of mover)" || fail "it does not beat"
+    wait_until 20 "one copy, and nothing left over" nothing_left_over ||
+        fail "left over: $(cat "$LAB_DIR/left")"
+    hbcheck --json --pool "$LAB_DIR" --guest mover >"$LAB_DIR/beats" ||
+        fail "heartbeats: $(jq -c .findings "$LAB_DIR/beats")"
+    boots=$(jq .boots "$LAB_DIR/beats")
+    ((boots == BOOTS)) || restarted=1
+    BOOTS=$boots
+    ((restarted <= $1)) || fail "it was started anew, which this gave no reason for"
+    case $(op_field state) in
+        done) [[ $(guest_field mover host) == "$DST" || $restarted == 1 ]] ||
+            fail "it is said to have moved" ;;
+        failed) [[ -n $(op_field reason) ]] || fail "operation $OP failed and does not say why" ;;
+        cancelled) ;;
+        *) fail "operation $OP is $(op_field state)" ;;
+    esac
+    tell "ok: operation $OP is $(op_field state), one copy runs$( ((restarted == 0)) || echo , started anew)"
+}
+
+is_at_rest() {
+    on_pool guest list --json | rows | jq -es 'length == 1 and .[0].op == 0 and
+        (.[0].state == "running" or .[0].state == "stopped" or .[0].state == "failed")'
+}
+
+# The only death that ends the guest is that of the host that has it, or has it by the decision that
+# is made.
+owner_dies() {
+    case $1/$2 in
+        source-host/resume | source-master/resume) return 1 ;;
+        source-host/report | source-master/report) return 1 ;;
+        source-host/discard | source-master/discard) return 1 ;;
+        source-host/* | source-master/*) return 0 ;;
+        # The source cannot know that the target, which had everything, is gone by the switch.
+        target-host/switch | target-master/switch) return 0 ;;
+        target-host/resume | target-host/report | target-host/discard) return 0 ;;
+        target-master/resume | target-master/report | target-master/discard) return 0 ;;
+    esac
+    return 1
+}
+
+# kill_at VICTIM STEP GATE PHASE WORDS...
+kill_at() {
+    local may=0
+    cast "$1"
+    reach "$2" "$3" "$4"
+    ! owner_dies "$1" "$2" || may=1
+    tell "--- $2 (${*:5}): $1 $VICTIM dies; $SRC -> $DST, master $MASTER"
+    case $1 in
+        *-daemon) daemon_crash "$VICTIM" ;;
+        *) power_cut "$VICTIM" ;;
+    esac
+    KILLS=$((KILLS + 1))
+    # The others go on at once, or only when the victim is back.
+    ((TURN % 2 == 0)) || open_gates
+    wait_until 20 "there is a master" master_name
+    daemon_start "$VICTIM"
+    if ((TURN % 2 == 0)); then
+        wait_until 30 "$VICTIM is back" pool_is_whole
+        open_gates
+    fi
+    settle "$may"
+}
+
+KILLS=0 TURN=0 BOOTS=1
+for step in "${STEPS[@]}"; do
+    for victim in "${VICTIMS[@]}"; do
+        # shellcheck disable=SC2086  # The words of a step.
+        kill_at "$victim" $step
+        TURN=$((TURN + 1))
+    done
+    TURN=$((TURN + 1))
+done
+
+# Cancel, at every step up to the switch: the guest stays, in the same run. After that: refused.
+CANCELS=0
+for step in "${STEPS[@]}"; do
+    # shellcheck disable=SC2086  # The words of a step.
+    set -- $step
+    [[ $3 == prepare || $3 == transfer || $3 == switched ]] || continue
+    cast source-daemon
+    epoch=$(guest_field mover run_epoch)
+    reach "$1" "$2" "$3"
+    tell "--- cancel at $1 (${*:4})"
+    if [[ $3 == switched ]]; then
+        refused 4 "" on_pool op cancel "$OP"
+        open_gates
+        settle 0
+        check "it has moved" test "$(op_field state)" = "done"
+        continue
+    fi
+    on_pool op cancel "$OP" >/dev/null
+    open_gates
+    settle 0
+    check "it was cancelled" test "$(op_field state)" = cancelled
+    check "it is in the same run as before" test "$(guest_field mover run_epoch)" -eq "$epoch"
+    CANCELS=$((CANCELS + 1))
 done
 expect_equal_hashes
-figures "$((3 * ${#DELAYS_MS[@]})) kills during migrations"
+on_pool guest shutdown mover >/dev/null
+check "nobody holds a lock on its disk" qemu-img info "$(find "$LAB_DIR/repo/running_pool" -name '*.img' | head -n 1)"
+figures "$KILLS kills at ${#STEPS[@]} steps, $CANCELS cancels"
