@@ -79,6 +79,8 @@ void cmd_guest_create(struct apply *a, const void *record)
     memcpy(g.preferred, c->preferred, sizeof g.preferred);
     g.preferred_n = c->preferred_n;
     g.config = c->config;
+    g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
+    g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
     g.created_ms = a->now_ms;
     if (!check_config(a, &g.config) || !check_preferred(a, g.preferred, g.preferred_n) ||
         (c->start && !check_place(a, &g, c->host))) {

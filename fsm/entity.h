@@ -100,11 +100,16 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
     F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card")
 
-/* What vm.cfg says of a guest: its hardware and how it boots. */
+/* Of a guest whose creator and image say nothing of it. */
+#define GUEST_MEMORY_MIB 128u
+#define GUEST_VCPUS      1u
+
+/* What vm.cfg says of a guest: its hardware and how it boots. A guest that was created has memory and
+ * CPUs; before that 0 is "not said". */
 #define GUEST_CONFIG_FIELDS(F) \
-    F(u32,  memory_mib,      _,          OPT,    8,  1u << 24,      128,  "MiB", "Memory") \
+    F(u32,  memory_mib,      _,          OPT,    8,  1u << 24,      0,    "MiB", "Memory; left out: the image's, else 128") \
     F(u32,  maxmem_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Largest memory it may be given; 0 is memory") \
-    F(u32,  vcpus,           _,          OPT,    1,  512,           1,    "",    "Virtual CPUs") \
+    F(u32,  vcpus,           _,          OPT,    1,  512,           0,    "",    "Virtual CPUs; left out: the image's, else 1") \
     F(str,  kernel,          _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Kernel to boot directly (path as of a disk)") \
     F(str,  ramdisk,         _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Initial RAM disk of that kernel") \
     F(str,  cmdline,         _,          OPT,    0,  LIMIT_CMDLINE, 0,    "",    "Command line of that kernel: root and extra of vm.cfg") \
