@@ -134,12 +134,10 @@ struct rl_snap_out {
 static void out_free(struct rl_snap_out *o)
 {
     struct rl_snap_out **p = &o->rl->outs;
-    while (*p != NULL && *p != o) {
+    while (*p != o) {
         p = &(*p)->next;
     }
-    if (*p == o) {
-        *p = o->next;
-    }
+    *p = o->next;
     disk_close(o->file);
     free(o);
 }
