@@ -4,35 +4,6 @@
 
 #include "core/util.h"
 
-/* --- times */
-
-bool lease_times_fit(const struct lease_times *t, const char **ret_why)
-{
-    const char *why = NULL;
-    if (t->lease_ms < 1000) {
-        why = "a lease is a second or longer";
-    } else if (t->lease_ms > LEASE_MAX_MS) {
-        why = "a lease is a minute or shorter";
-    } else if (t->kill_margin_ms < 100) {
-        why = "killing a host's guests takes a tenth of a second or longer";
-    } else if (t->renew_ms == 0 || 3 * (uint64_t)t->renew_ms > t->lease_ms) {
-        why = "a lease must be renewed three times in its length or oftener";
-    } else if ((uint64_t)t->renew_ms + t->kill_margin_ms >= t->lease_ms) {
-        why = "the kill margin leaves no time to renew the lease";
-    } else if (t->clock_error_permille > 100) {
-        why = "clocks that are off by more than a tenth keep no lease";
-    }
-    *ret_why = why == NULL ? "" : why;
-    return why == NULL;
-}
-
-uint64_t lease_wait_ms(uint32_t lease_ms, uint32_t clock_error_permille)
-{
-    uint64_t faster = 1000u + (uint64_t)clock_error_permille;
-    uint64_t slower = 1000u - min_u64(clock_error_permille, 999);
-    return (lease_ms * faster + slower - 1) / slower + 1;
-}
-
 /* --- the holder */
 
 void lease_holder_init(struct lease_holder *h, uint64_t first)

@@ -7,26 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/lease_times.h"
 #include "core/limits.h"
-
-/* Longest length that a lease may be given. */
-#define LEASE_MAX_MS 60000u
-
-/* The times of the pool that concern leases, as its settings have them. */
-struct lease_times {
-    uint32_t lease_ms;             /* L. */
-    uint32_t renew_ms;             /* R. */
-    uint32_t kill_margin_ms;       /* K. */
-    uint32_t clock_error_permille; /* Rho. */
-    uint32_t bound_ms;             /* B: no lease in force anywhere is longer. */
-};
-
-/* Whether they fit together; else *ret_why is the sentence that says what does not. */
-bool lease_times_fit(const struct lease_times *t, const char **ret_why);
-
-/* W: after so long on any clock of the pool a lease of this length is over on every other. Rounded
- * up, and one more for two readings that were rounded down. */
-uint64_t lease_wait_ms(uint32_t lease_ms, uint32_t clock_error_permille);
 
 /* --- the host that holds a lease */
 
