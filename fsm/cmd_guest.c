@@ -19,6 +19,7 @@ static void start_on(struct apply *a, struct guest *g, const char *host, bool pa
     g->code = 0;
     g->restarts = 0;
     g->changed = false;
+    g->guarded = is_protected(a, g);
     memset(g->detail, 0, sizeof g->detail);
     struct op o = op_make(a, OP_START, g);
     memset(o.src, 0, sizeof o.src);
@@ -103,7 +104,7 @@ void cmd_guest_start(struct apply *a, const void *record)
     if (!need_guest(a, c->name, c->generation, &old) || !need_idle(a, &old)) {
         return;
     }
-    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED) {
+    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED && old.state != GUEST_PENDING) {
         (void)reject_state(a, "guest", old.name, "start", old.state);
         return;
     }
@@ -162,6 +163,13 @@ void cmd_guest_destroy(struct apply *a, const void *record)
     const struct cmd_guest_destroy *c = record;
     struct guest old;
     if (!need_guest(a, c->name, c->generation, &old)) {
+        return;
+    }
+    if (old.state == GUEST_PENDING) { /* It runs nowhere, and shall not any more. */
+        struct guest g = old;
+        stop_guest(&g, old.exit);
+        save_guest(a, &old, &g);
+        emit_guest(a, "guest.stopped", &g, enum_exit_reason.names[g.exit]);
         return;
     }
     if (old.host[0] == '\0') {

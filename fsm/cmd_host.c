@@ -246,6 +246,7 @@ void cmd_host_report(struct apply *a, const void *record)
     (void)str_copy(h.driver, sizeof h.driver, c->driver);
     (void)str_copy(h.migrate_address, sizeof h.migrate_address, c->migrate_address);
     (void)str_copy(h.version, sizeof h.version, c->version);
+    h.fenced = false;
     set_host_state(a, &h, HOST_UP);
     save_host(a, &h);
     emit_host(a, "host.up", &h, "reported");
@@ -259,6 +260,7 @@ void cmd_host_seen(struct apply *a, const void *record)
         return;
     }
     if (c->up && h.state == HOST_DOWN) {
+        h.fenced = false;
         set_host_state(a, &h, HOST_UP);
     } else if (!c->up && h.state == HOST_UP) {
         set_host_state(a, &h, HOST_DOWN);

@@ -15,6 +15,7 @@ $ quorate
 !   host add           Add a host to the pool
 !   host remove        Remove a host from the pool
 !   host set           Change attributes of a host
+!   host fence         Declare that a host is off and its guests are not running
 !   host list          List the hosts
 !   host show          Show a host
 ! 
@@ -105,6 +106,7 @@ The machines of the pool:
   host add           Add a host to the pool
   host remove        Remove a host from the pool
   host set           Change attributes of a host
+  host fence         Declare that a host is off and its guests are not running
   host list          List the hosts
   host show          Show a host
 
