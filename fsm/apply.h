@@ -33,10 +33,13 @@ struct hash_at {
 
 struct fsm {
     struct kv *kv;
-    struct kv_txn *txn;    /* Between begin and commit. */
+    struct kv_txn *txn;    /* Between begin and commit, and after fsm_commit_later(). */
+    bool begun;            /* Between begin and commit. */
+    unsigned looks;        /* Views that share txn. */
     struct err broken;     /* Why this replica stopped applying for good. */
     uint64_t applied;      /* Committed. */
     struct hash128 hash;   /* At applied. */
+    struct hash_at stored; /* As the store has them. */
     uint64_t last;         /* Last index in the open transaction. */
     struct sys sys;        /* As of the open transaction, or of the last commit. */
     struct sys stored_sys; /* As its row is. */

@@ -40,7 +40,7 @@ struct fsm *fsm_close(struct fsm *f);
 /* Throw all rows away: before a snapshot is loaded. */
 int fsm_reset(struct fsm *f, struct err *e);
 
-/* Index of the last entry applied and committed to the store; 0 in an empty one. */
+/* Index of the last entry applied and committed; 0 in an empty store. */
 uint64_t fsm_applied(const struct fsm *f);
 
 /* Hash of all rows at fsm_applied(). */
@@ -94,6 +94,19 @@ int fsm_apply(struct fsm *f,
 int fsm_skip(struct fsm *f, uint64_t index, struct err *e);
 int fsm_commit(struct fsm *f, struct err *e);
 
+/* As fsm_commit(), but LMDB's transaction stays open for the begin that follows, so that several
+ * share the pages that they write. All that is asked in this process sees the entries at once; a
+ * process that dies before fsm_settle() finds the store without them and takes them from the log
+ * again. If a later one breaks, those not settled are not kept either. */
+int fsm_commit_later(struct fsm *f, struct err *e);
+
+/* Put what was committed later into the store: 0, or as fsm_commit(). For a view that shows it,
+ * fsm_view_open() does so itself. */
+int fsm_settle(struct fsm *f, struct err *e);
+
+/* Entries committed but not settled. */
+uint64_t fsm_unsettled(const struct fsm *f);
+
 /* The events of the transaction that was just committed, in order; valid until the next begin. */
 const struct event *fsm_new_events(const struct fsm *f, size_t *ret_n);
 
@@ -106,7 +119,11 @@ int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome 
  * not keep one open longer than a request or a snapshot needs: it pins old pages. A view is used by
  * one thread at a time and may be handed to a worker. */
 struct fsm_view;
-struct fsm_view *fsm_view_open(struct fsm *f); /* NULL only when a thousand are open already. */
+struct fsm_view *fsm_view_open(struct fsm *f); /* NULL when a thousand are open already, or when
+                                                  the store failed. */
+/* A view for this thread and this call: it must be closed before anything is begun, settled or
+ * opened, and costs even less. */
+struct fsm_view *fsm_look(struct fsm *f);
 struct fsm_view *fsm_view_close(struct fsm_view *v); /* NULL is accepted; returns NULL. */
 uint64_t fsm_view_index(const struct fsm_view *v);
 struct hash128 fsm_view_hash(const struct fsm_view *v);

@@ -354,7 +354,8 @@ static void replay(struct fsm *f, const struct applied *list, size_t from, size_
             assert_int_equal(fsm_apply(f, from + 1, /*term=*/1, x->entry.data, x->entry.len, &done, &e), 0);
             assert_memory_equal(&done.outcome, &x->outcome, sizeof done.outcome);
         }
-        assert_int_equal(fsm_commit(f, &e), 0);
+        bool later = rng_below(&rng, 4) != 0;
+        assert_int_equal(later ? fsm_commit_later(f, &e) : fsm_commit(f, &e), 0);
     }
 }
 
