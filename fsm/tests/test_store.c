@@ -298,7 +298,7 @@ static void make_guest_later(struct fsm *f, unsigned n)
         .number = COMMAND_guest_create, .request = world_id(++requests), .wall_ms = 1000};
     world_entry(&b, &head, &c);
     assert_int_equal(fsm_begin(f, &e), 0);
-    assert_int_equal(fsm_apply(f, fsm_applied(f) + 1, b.data, b.len, &done, &e), 0);
+    assert_int_equal(fsm_apply(f, fsm_applied(f) + 1, /*term=*/1, b.data, b.len, &done, &e), 0);
     assert_int_equal(done.outcome.code, 0);
     assert_int_equal(fsm_commit_later(f, &e), 0);
 }
