@@ -243,6 +243,7 @@ void cmd_guest_delete(struct apply *a, const void *record)
         return;
     }
     drop_guest(a, &g);
+    g.code = 0; /* Of its last run; the event tells of none. */
     emit_guest(a, "guest.deleted", &g, "");
 }
 

@@ -153,6 +153,9 @@ uint64_t fsm_last_event(struct fsm_view *v);  /* Newest; 0 when there is none. *
 /* Memory promised on a host: guests that it owns or that are on their way to it. */
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host);
 
+/* Guests that a host owns; their rows are not read. */
+uint32_t fsm_guests_on(struct fsm_view *v, const char *host);
+
 /* Counts, for status lines. */
 struct fsm_counts {
     uint64_t hosts, guests, running, repos, ops_open, events, requests;

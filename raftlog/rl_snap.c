@@ -570,11 +570,13 @@ void rl_snap_close(struct raftlog *rl)
 
 void rl_snap_end(struct raftlog *rl)
 {
-    while (rl->jobs != NULL) {
-        job_end(rl->jobs);
+    for (struct rl_snap_job *j = rl->jobs, *next; j != NULL; j = next) {
+        next = j->next;
+        job_end(j);
     }
-    while (rl->outs != NULL) {
-        out_free(rl->outs);
+    for (struct rl_snap_out *o = rl->outs, *next; o != NULL; o = next) {
+        next = o->next;
+        out_free(o);
     }
     if (rl->in != NULL) {
         rl->in->checking = false;
