@@ -138,9 +138,6 @@ void op_save(struct apply *a, const struct op *o);
 /* End it; `code` as in the log (without sign). The phase ABORTED stays, any other becomes ENDED. */
 void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, const char *detail);
 
-/* Whether two records have the same fields. */
-bool same(const struct schema *s, const void *x, const void *y);
-
 /* Next run epoch. */
 uint64_t give_epoch(struct apply *a);
 

@@ -345,7 +345,7 @@ void cmd_guest_set(struct apply *a, const void *record)
                     g.config.maxmem_mib != old.config.maxmem_mib ||
                     g.config.vcpus != old.config.vcpus;
     g.changed = g.changed || (hardware && g.host[0] != '\0');
-    if (!same(&schema_guest, &g, &old)) {
+    if (!schema_same(&schema_guest, &g, &old)) {
         save_guest(a, &old, &g);
         emit_guest(a, "guest.changed", &g, "set");
     }

@@ -194,7 +194,7 @@ void cmd_host_set(struct apply *a, const void *record)
     if (address_taken(a, h.address, h.name)) {
         return;
     }
-    if (!same(&schema_host, &h, &old)) {
+    if (!schema_same(&schema_host, &h, &old)) {
         save_host(a, &h);
         emit_host(a, "host.changed", &h, "");
     }

@@ -100,7 +100,7 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p)) {
         return;
     }
-    if (!same(&schema_pool, &p, &a->f->pool)) {
+    if (!schema_same(&schema_pool, &p, &a->f->pool)) {
         a->f->pool = p;
         save_pool(a);
         (void)emit(a, "pool.changed", p.name);

@@ -34,6 +34,8 @@ struct kv_txn {
     struct kv *kv;
     MDB_txn *txn;
     MDB_cursor *cursor; /* Opened by the first seek. */
+    MDB_cursor *writer; /* Opened by the first put or delete: where it stands, the next one is near
+                           as a rule, and LMDB need not come down from the root. */
     MDB_dbi rows;
     struct kv_head head;
     bool write;
@@ -336,6 +338,10 @@ static void close_cursor(struct kv_txn *t)
         mdb_cursor_close(t->cursor);
         t->cursor = NULL;
     }
+    if (t->writer != NULL) {
+        mdb_cursor_close(t->writer);
+        t->writer = NULL;
+    }
 }
 
 struct kv_txn *kv_read_end(struct kv_txn *t)
@@ -469,20 +475,30 @@ int kv_next(struct kv_txn *t, struct kv_row *ret)
     return cursor_get(t, &k, MDB_NEXT, ret);
 }
 
+static bool open_writer(struct kv_txn *t)
+{
+    return t->failure.code == 0 &&
+           (t->writer != NULL ||
+            noted(t, mdb_cursor_open(t->txn, t->rows, &t->writer), "write") == 0);
+}
+
+/* A row that is there is found by the attempt to insert it, which leaves the cursor on it. */
 void kv_put(struct kv_txn *t, const void *key, size_t key_len, const void *value, size_t value_len)
 {
     assert(t->write);
-    struct kv_row old;
-    int rc = kv_get(t, key, key_len, &old);
-    if (t->failure.code != 0) {
+    if (!open_writer(t)) {
         return;
-    }
-    if (rc == 0) {
-        hash_sub(&t->head.hash, hash_row(key, key_len, old.value, old.value_len));
     }
     MDB_val k = val(key, key_len);
     MDB_val v = val(value, value_len);
-    if (noted(t, mdb_put(t->txn, t->rows, &k, &v, 0), "write") == 0) {
+    int r = mdb_cursor_put(t->writer, &k, &v, MDB_NOOVERWRITE);
+    if (r == MDB_KEYEXIST) {
+        hash_sub(&t->head.hash, hash_row(key, key_len, v.mv_data, v.mv_size));
+        k = val(key, key_len);
+        v = val(value, value_len);
+        r = mdb_cursor_put(t->writer, &k, &v, MDB_CURRENT);
+    }
+    if (noted(t, r, "write") == 0) {
         hash_add(&t->head.hash, hash_row(key, key_len, value, value_len));
     }
 }
@@ -490,13 +506,13 @@ void kv_put(struct kv_txn *t, const void *key, size_t key_len, const void *value
 void kv_del(struct kv_txn *t, const void *key, size_t len)
 {
     assert(t->write);
-    struct kv_row old;
-    if (kv_get(t, key, len, &old) != 0) {
+    MDB_val k = val(key, len);
+    MDB_val v;
+    if (!open_writer(t) || noted(t, mdb_cursor_get(t->writer, &k, &v, MDB_SET), "read") != 0) {
         return;
     }
-    struct hash128 row = hash_row(key, len, old.value, old.value_len);
-    MDB_val k = val(key, len);
-    if (noted(t, mdb_del(t->txn, t->rows, &k, NULL), "delete") == 0) {
+    struct hash128 row = hash_row(key, len, v.mv_data, v.mv_size);
+    if (noted(t, mdb_cursor_del(t->writer, 0), "delete") == 0) {
         hash_sub(&t->head.hash, row);
     }
 }

@@ -9,16 +9,19 @@
 
 #include "fsm/apply.h"
 
-static struct fsm_view *view_of(struct kv_txn *t)
+/* What is kept in memory is as of the last commit, which is what the view shows, unless applying
+ * broke down half-way. */
+static struct fsm_view *view_of(struct fsm *f, struct kv_txn *t)
 {
-    const struct key sys = key_table('C');
     struct fsm_view *v = mem_new(1, sizeof *v);
     v->t = t;
-    v->index = kv_head(t).applied;
-    v->hash = kv_head(t).hash;
-    if (rows_get(t, &sys, &schema_sys, &v->sys) != 0) {
+    v->sys = f->sys;
+    const struct key sys = key_table('C');
+    if (f->broken.code != 0 && rows_get(t, &sys, &schema_sys, &v->sys) != 0) {
         schema_init(&schema_sys, &v->sys);
     }
+    v->index = f->applied;
+    v->hash = f->hash;
     return v;
 }
 
@@ -29,7 +32,7 @@ struct fsm_view *fsm_view_open(struct fsm *f)
     if (fsm_settle(f, &e) != 0 || kv_read_begin(f->kv, &t, &e) != 0) {
         return NULL;
     }
-    return view_of(t);
+    return view_of(f, t);
 }
 
 struct fsm_view *fsm_look(struct fsm *f)
@@ -38,9 +41,8 @@ struct fsm_view *fsm_look(struct fsm *f)
     if (f->txn == NULL) {
         return fsm_view_open(f);
     }
-    struct fsm_view *v = view_of(f->txn);
+    struct fsm_view *v = view_of(f, f->txn);
     v->looks_at = f;
-    v->index = f->applied;
     f->looks++;
     return v;
 }

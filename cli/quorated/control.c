@@ -323,7 +323,7 @@ void control_tick(struct control *c, uint64_t now_ms)
         c->check_at_ms = now_ms + CHECK_PERIOD_MS;
     }
     static struct census census; /* Large; the loop has one thread. */
-    struct fsm_view *v = fsm_view_open(c->d->fsm);
+    struct fsm_view *v = fsm_look(c->d->fsm);
     census_take(c, v, &census);
     if (census.n_hosts == 0) { /* The pool's first command is not applied yet. */
         (void)fsm_view_close(v);

@@ -1,6 +1,6 @@
 /* The state machine as the log sees it.
  *
- * Groups of entries that were committed within a few milliseconds share one transaction of the
+ * Groups of entries that were committed within a second share one transaction of the
  * store: with one client that waits for each answer, most of the cost of an entry would else be the
  * pages of its own transaction. Everybody in this process sees them at once, and what a killed
  * process had not settled it takes from the log again. */
@@ -36,8 +36,8 @@ static int apply_batch(struct daemon *d,
 
 /* When the store's transaction ends at the latest: so long after its first group, or with so many
  * entries in it. */
-#define SETTLE_MS      10u
-#define SETTLE_ENTRIES 1024u
+#define SETTLE_MS      1000u
+#define SETTLE_ENTRIES 16384u
 
 static void settle_due(uv_timer_t *timer)
 {
