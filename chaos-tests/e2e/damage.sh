@@ -110,16 +110,15 @@ lose_state() { rm "$(data_of "$VICTIM")"/state/*; }
 lose_state_and_snapshots() { lose_state; rm "$(log_of "$VICTIM")"/snap-*; }
 newer_segment() { of_format "$(last_of 'wal-0*')" 12 8 4096; }
 
-# The directory of a host of another pool, which is a member there with the same number.
-of_another_pool() {
+of_another_host() {
     rm -rf "$(data_of "$VICTIM")"
-    cp -a "$LAB_DIR/other/data" "$(data_of "$VICTIM")"
+    cp -a "$(data_of h3)" "$(data_of "$VICTIM")"
 }
 make_other_pool() {
     local at=$LAB_DIR/other connect
     connect=$(host_address h1):7099
     mkdir -p "$at/run" "$at/log"
-    ip netns exec "$(netns_of h1)" quorated --name h1 --data-dir "$at/data" --run-dir "$at/run" \
+    ip netns exec "$(netns_of h1)" quorated --name h2 --data-dir "$at/data" --run-dir "$at/run" \
         --log-dir "$at/log" --socket "" --driver sim --prefix "$at/ovs" --lab-network yes \
         --listen "$connect" 2>"$at/log/quorated.log" &
     BACKGROUND+=("$!")
@@ -150,5 +149,26 @@ damaged "pages of the state are overwritten" kept 'state_rebuilt' overwrite_stat
 damaged "the state is cut short" kept 'state_rebuilt' cut_state
 damaged "the state is not there" kept '' lose_state
 damaged "neither state nor snapshots are there" kept '' lose_state_and_snapshots
-damaged "the data of another pool" refilled 'pool' of_another_pool
+damaged "the data of another host" refilled 'directory of host h3' of_another_host
+
+# The directory of a host of the same name in another pool is whole: only the others can tell. They do
+# not talk to it, it says so, and the pool goes on; its operator takes it away.
+VICTIM=h2
+[[ $(master_name) != h2 ]] || fail "h2 is the master"
+power_cut h2
+mv "$(data_of h2)" "$LAB_DIR/own"
+cp -a "$LAB_DIR/other/data" "$(data_of h2)"
+MARK=$(($(wc -l <"$(daemon_log)") + 1))
+daemon_start h2
+write_one
+strangers() { grep -q 'event=host_refuses.*another pool' "$(host_dir "$(master_name)")/log/quorated.log"; }
+eventually 20 "the master says that h2 is of another pool" strangers
+write_one
+power_cut h2
+rm -rf "$(data_of h2)"
+mv "$LAB_DIR/own" "$(data_of h2)"
+daemon_start h2
+eventually 30 "with its own data the pool is whole" pool_is_whole
+expect_equal_hashes
+CASES=$((CASES + 1))
 figures "$CASES cases"

@@ -117,12 +117,10 @@ static void what_is_accepted_encodes_to_the_same_bytes(void **state)
     rng_seed(&rng, 8);
     int accepted = 0;
     for (int i = 0; i < 20000; i++) {
-        struct thing t;
-        struct thing before;
+        struct thing t, before;
         struct err e = {0};
         schema_random(&schema_thing, &rng, &before);
-        CLEANUP(buf_done) struct buf b = {0};
-        CLEANUP(buf_done) struct buf as_was = {0};
+        CLEANUP(buf_done) struct buf b = {0}, as_was = {0};
         schema_encode(&schema_thing, &before, &b);
         buf_put(&as_was, b.data, b.len);
         for (uint64_t n = 1 + rng_below(&rng, 2); n > 0; n--) {
