@@ -140,6 +140,8 @@ void rl_trim(void *ctx, uint64_t first);
 /* Now and then: look at the room, write the acknowledged index down. */
 void rl_disk_tick(struct raftlog *rl, uint64_t now_ms);
 void rl_room_changed(void *ctx, bool low);
+/* The guard record was saved in the background. */
+void rl_guard_saved(void *ctx, int code, const struct err *e);
 /* The log begins anew: what waits for room is not needed any more. */
 void rl_forget_stalled(struct raftlog *rl);
 /* The disk is closed: nothing completes any more. */

@@ -142,6 +142,7 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
                .changed = io_changed,
                .stopped = rl_stopped},
     };
+    guard_on_saved(&rl->guard, rl_guard_saved, rl);
     return node_new(&rl->node, &o, r, rl_now_ms(rl), e);
 }
 

@@ -115,6 +115,10 @@ struct wal_append {
  * segment) and ERR_IO (the log has failed): done is not called. */
 int wal_append(struct wal *w, struct wal_append *a);
 
+/* While held, appends are taken and wait; when no longer, they go out in their order. What was
+ * under way goes on. */
+void wal_hold(struct wal *w, bool hold);
+
 /* An append that found no room, as it was. */
 int wal_retry(struct wal *w, struct wal_append *a);
 void wal_forget(struct wal_append *a);
