@@ -95,84 +95,84 @@ enum must_what {
     MUST_LEAD   /* A host of the core calls itself master at the deadline. */
 };
 
-/* The kinds of records: R(KIND, name, FIELDS). Fields are F(type, name), and types are
- * host: index of a host or HIST_NONE; name: hist_name(); u32, u64: numbers; time: microseconds;
+/* The kinds of records: R(KIND, name, FIELDS). Fields are F(S, type, name), S is handed on, types
+ * are host: index of a host or HIST_NONE; name: hist_name(); u32, u64: numbers; time: microseconds;
  * hosts: a set of hosts, bit i for host i; and the enumerations above. */
 /* clang-format off */
 /* A client asks `host`. Each attempt is one call; a retry has a new `call` and the same request. */
-#define REC_CALL_FIELDS(F) \
-    F(host, host) F(u32, client) F(u64, call) F(u64, request) F(call_op, op) F(u32, number) \
-    F(name, subject) F(u64, value) F(u64, expect)
+#define REC_CALL_FIELDS(F, S) \
+    F(S, host, host) F(S, u32, client) F(S, u64, call) F(S, u64, request) F(S, call_op, op) F(S, u32, number) \
+    F(S, name, subject) F(S, u64, value) F(S, u64, expect)
 /* What it was told; at most one per call. A call without one never returned. */
-#define REC_ANSWER_FIELDS(F) \
-    F(host, host) F(u32, client) F(u64, call) F(call_result, result) F(u32, code) F(u64, index) \
-    F(u64, value)
+#define REC_ANSWER_FIELDS(F, S) \
+    F(S, host, host) F(S, u32, client) F(S, u64, call) F(S, call_result, result) F(S, u32, code) F(S, u64, index) \
+    F(S, u64, value)
 /* The hypervisor's truth: from now on the copy of `guest` under `epoch` on `host` is in `state`. */
-#define REC_COPY_FIELDS(F) \
-    F(host, host) F(name, guest) F(u64, epoch) F(copy_state, state)
+#define REC_COPY_FIELDS(F, S) \
+    F(S, host, host) F(S, name, guest) F(S, u64, epoch) F(S, copy_state, state)
 /* The disk's truth: a copy wrote, and the write was let through. */
-#define REC_DISK_FIELDS(F) \
-    F(host, host) F(name, guest) F(u64, epoch)
+#define REC_DISK_FIELDS(F, S) \
+    F(S, host, host) F(S, name, guest) F(S, u64, epoch)
 /* Belief: from now on until `until` (HIST_NEVER: until further notice) `host` would let the copy
  * execute without asking anybody. `until` <= now takes it back. True time, not the host's clock. */
-#define REC_PERMIT_FIELDS(F) \
-    F(host, host) F(name, guest) F(u64, epoch) F(time, until)
+#define REC_PERMIT_FIELDS(F, S) \
+    F(S, host, host) F(S, name, guest) F(S, u64, epoch) F(S, time, until)
 /* Belief: a lease in force; for the picture. */
-#define REC_LEASE_FIELDS(F) \
-    F(host, host) F(time, until)
+#define REC_LEASE_FIELDS(F, S) \
+    F(S, host, host) F(S, time, until)
 /* A replica applied an entry. entry: hash of its bytes. state: hash of the whole state after it, 0
  * when it was not taken. request: 0 when it is no client's. first: 0 for a retry that changed
  * nothing. code: of the outcome, 0 for done. */
-#define REC_APPLY_FIELDS(F) \
-    F(host, host) F(u64, index) F(u64, term) F(u64, entry) F(u64, state) F(u64, request) \
-    F(u32, code) F(u32, first)
+#define REC_APPLY_FIELDS(F, S) \
+    F(S, host, host) F(S, u64, index) F(S, u64, term) F(S, u64, entry) F(S, u64, state) F(S, u64, request) \
+    F(S, u32, code) F(S, u32, first)
 /* A replica's state jumped to `index` by a snapshot (or fell back to it on a restart). */
-#define REC_JUMP_FIELDS(F) \
-    F(host, host) F(u64, index) F(u64, state)
+#define REC_JUMP_FIELDS(F, S) \
+    F(S, host, host) F(S, u64, index) F(S, u64, state)
 /* A watcher (again) asks for the events after `after`. The host's answer that older ones are no
  * longer kept shows here too, as a higher `after` than the last one seen. */
-#define REC_WATCH_FIELDS(F) \
-    F(host, host) F(u32, client) F(u64, after)
+#define REC_WATCH_FIELDS(F, S) \
+    F(S, host, host) F(S, u32, client) F(S, u64, after)
 /* It was given one. digest: hash of all that the event says. */
-#define REC_EVENT_FIELDS(F) \
-    F(host, host) F(u32, client) F(u64, seq) F(name, what) F(name, subject) F(u64, digest)
-#define REC_HOST_FIELDS(F) \
-    F(host, host) F(host_power, power)
-#define REC_LINK_FIELDS(F) \
-    F(host, host) F(host, peer) F(link_state, state)
+#define REC_EVENT_FIELDS(F, S) \
+    F(S, host, host) F(S, u32, client) F(S, u64, seq) F(S, name, what) F(S, name, subject) F(S, u64, digest)
+#define REC_HOST_FIELDS(F, S) \
+    F(S, host, host) F(S, host_power, power)
+#define REC_LINK_FIELDS(F, S) \
+    F(S, host, host) F(S, host, peer) F(S, link_state, state)
 /* Opinion: `host` believes that `master` leads in `term`; it may be itself, or none. */
-#define REC_MASTER_FIELDS(F) \
-    F(host, host) F(host, master) F(u64, term)
+#define REC_MASTER_FIELDS(F, S) \
+    F(S, host, host) F(S, host, master) F(S, u64, term)
 /* The disk's truth: a power cut now would leave `host` all entries up to `index`. */
-#define REC_DURABLE_FIELDS(F) \
-    F(host, host) F(u64, index)
+#define REC_DURABLE_FIELDS(F, S) \
+    F(S, host, host) F(S, u64, index)
 /* Who votes, from the moment at which that was committed. */
-#define REC_VOTERS_FIELDS(F) \
-    F(hosts, voters)
+#define REC_VOTERS_FIELDS(F, S) \
+    F(S, hosts, voters)
 /* `host` told somebody (its own state machine, a client) that all up to `index` is committed. */
-#define REC_PROMISE_FIELDS(F) \
-    F(host, host) F(u64, index) F(u64, term)
+#define REC_PROMISE_FIELDS(F, S) \
+    F(S, host, host) F(S, u64, index) F(S, u64, term)
 /* What the log says of a migration, when its first replica applied it. */
-#define REC_MIGRATION_FIELDS(F) \
-    F(host, host) F(host, peer) F(u64, op) F(name, guest) F(move_phase, phase)
+#define REC_MIGRATION_FIELDS(F, S) \
+    F(S, host, host) F(S, host, peer) F(S, u64, op) F(S, name, guest) F(S, move_phase, phase)
 /* What was done to the pool: for the picture and for people. */
-#define REC_FAULT_FIELDS(F) \
-    F(host, host) F(name, fault) F(u64, value)
-#define REC_PHASE_FIELDS(F) \
-    F(run_phase, phase) F(hosts, core)
+#define REC_FAULT_FIELDS(F, S) \
+    F(S, host, host) F(S, name, fault) F(S, u64, value)
+#define REC_PHASE_FIELDS(F, S) \
+    F(S, run_phase, phase) F(S, hosts, core)
 /* What the pool owes by a deadline, given what is whole. */
-#define REC_MUST_FIELDS(F) \
-    F(must_what, what) F(name, subject) F(time, by)
+#define REC_MUST_FIELDS(F, S) \
+    F(S, must_what, what) F(S, name, subject) F(S, time, by)
 /* At the end. Only hosts of the core are final. */
-#define REC_FINAL_FIELDS(F) \
-    F(host, host) F(u64, index) F(u64, state)
+#define REC_FINAL_FIELDS(F, S) \
+    F(S, host, host) F(S, u64, index) F(S, u64, state)
 /* At the end, the pool's row of a guest as `host` has it: who may run it, and under which epoch. */
-#define REC_ROW_FIELDS(F) \
-    F(host, host) F(name, guest) F(host, owner) F(u64, epoch)
+#define REC_ROW_FIELDS(F, S) \
+    F(S, host, host) F(S, name, guest) F(S, host, owner) F(S, u64, epoch)
 /* At the end, something on `host` that should not be there (an open operation, a lock, a tap, a
  * timer, a file), and how many of it. */
-#define REC_LEFT_FIELDS(F) \
-    F(host, host) F(name, what) F(name, subject) F(u64, count)
+#define REC_LEFT_FIELDS(F, S) \
+    F(S, host, host) F(S, name, what) F(S, name, subject) F(S, u64, count)
 
 #define HIST_RECORDS(R) \
     R(CALL, call, REC_CALL_FIELDS) \
@@ -224,10 +224,10 @@ typedef enum move_phase hist_t_move_phase;
 typedef enum must_what hist_t_must_what;
 
 /* struct rec_call, struct rec_answer, ... */
-#define HIST_MEMBER(TYPE, NAME) hist_t_##TYPE NAME;
-#define R(KIND, NAME, FIELDS) \
-    struct rec_##NAME {       \
-        FIELDS(HIST_MEMBER)   \
+#define HIST_MEMBER(S, TYPE, NAME) hist_t_##TYPE NAME;
+#define R(KIND, NAME, FIELDS)     \
+    struct rec_##NAME {           \
+        FIELDS(HIST_MEMBER, NAME) \
     };
 HIST_RECORDS(R)
 #undef R
@@ -266,11 +266,16 @@ uint16_t hist_host_add(struct hist *h, const char *name);
  * letters, digits and any of _.:/#@+- (anything else becomes '_'; what is longer is cut). */
 hist_t_name hist_name(struct hist *h, const char *text);
 
+uint32_t hist_n_names(const struct hist *h); /* Names are 0 .. n - 1. */
+
 /* Its text, valid until hist_done(). */
 const char *hist_name_text(const struct hist *h, hist_t_name name);
 const char *hist_host_text(const struct hist *h, uint16_t host); /* "-" for HIST_NONE. */
 
-/* Append. Times never go back (asserted), hosts exist (asserted). One line in the simulator:
+/* Whether kind, hosts, names and enumerations of a record are ones that exist here. */
+bool hist_rec_sound(const struct hist *h, const struct rec *r);
+
+/* Append. Times never go back and records are sound (both asserted). One line in the simulator:
  *     hist_add(h, &(struct rec){.at_us = now, .kind = REC_DISK,
  *                               .disk = {.host = 1, .guest = g, .epoch = 7}});
  */
@@ -279,6 +284,9 @@ void hist_add(struct hist *h, const struct rec *r);
 /* --- the text form (history_text.c) */
 
 const char *rec_kind_name(enum rec_kind kind);
+
+/* The host that a record happens at, HIST_NONE for one of the whole pool. */
+uint16_t hist_rec_host(const struct rec *r);
 
 /* One line without its end, at most HIST_LINE bytes with the NUL; the picture of the hosts is left
  * empty. For messages. Returns out. */
