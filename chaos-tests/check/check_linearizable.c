@@ -180,7 +180,7 @@ static enum verdict run(struct search *s)
 
 static bool concerns(const struct call *c)
 {
-    if (c->untouched || c->op == CALL_OTHER || c->op == CALL_LOCAL) {
+    if (c->open == 0 || c->op == CALL_OTHER || c->op == CALL_LOCAL) {
         return false;
     }
     return definite(c) || c->op != CALL_READ;

@@ -122,19 +122,43 @@ static void real_time(struct scene *s)
     free(floors);
 }
 
-/* By index; at one index the command comes before the reads. */
-static int by_index(const void *a, const void *b)
+/* A call's place: by index; at one index the command comes before the reads. */
+struct place {
+    uint64_t index;
+    bool read;
+    uint32_t rec;
+    uint32_t call;
+};
+
+static int by_place(const void *a, const void *b)
 {
-    const struct call *x = *(const struct call *const *)a;
-    const struct call *y = *(const struct call *const *)b;
+    const struct place *x = a;
+    const struct place *y = b;
 
     if (x->index != y->index) {
         return x->index < y->index ? -1 : 1;
     }
-    if (is_read(x) != is_read(y)) {
-        return is_read(x) ? 1 : -1;
+    if (x->read != y->read) {
+        return x->read ? 1 : -1;
     }
     return x->rec < y->rec ? -1 : x->rec > y->rec;
+}
+
+/* All calls that have an index, in their order. */
+static struct place *places(const struct scene *s, size_t *ret_n)
+{
+    struct place *order = mem_new(s->calls.n + 1, sizeof *order);
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < s->calls.n; i++) {
+        const struct call *c = &s->calls.call[i];
+        if (c->index != 0) {
+            order[n++] = (struct place){c->index, is_read(c), c->rec, i};
+        }
+    }
+    qsort(order, n, sizeof *order, by_place);
+    *ret_n = n;
+    return order;
 }
 
 static void wrong_value(struct scene *s, const struct call *c, uint64_t now, uint32_t by)
@@ -166,25 +190,17 @@ static void same_index(struct scene *s, const struct call *a, const struct call 
 /* Values, in the order of the indices. */
 static void values(struct scene *s)
 {
-    const struct call **order = mem_new(s->calls.n + 1, sizeof *order);
     struct map value = {0}; /* Subject -> value, and (subject, 1) -> who made it. */
-    size_t n = 0;
+    size_t n;
+    struct place *order = places(s, &n);
 
-    for (size_t i = 0; i < s->calls.n; i++) {
-        if (s->calls.call[i].index != 0) {
-            order[n++] = &s->calls.call[i];
-        }
-    }
-    if (n > 0) {
-        qsort(order, n, sizeof *order, by_index);
-    }
     s->c->judged = n;
     for (size_t i = 0; i < n; i++) {
-        const struct call *c = order[i];
+        const struct call *c = &s->calls.call[order[i].call];
         uint64_t now = *map_at(&value, c->subject, 0, 0);
         uint64_t next;
-        if (!is_read(c) && i > 0 && !is_read(order[i - 1]) && order[i - 1]->index == c->index) {
-            same_index(s, order[i - 1], c);
+        if (i > 0 && !order[i].read && !order[i - 1].read && order[i - 1].index == c->index) {
+            same_index(s, &s->calls.call[order[i - 1].call], c);
         }
         if (!model_step(c, now, &next)) {
             wrong_value(s, c, now, (uint32_t)*map_at(&value, c->subject, 1, UINT32_MAX));

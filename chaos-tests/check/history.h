@@ -317,7 +317,7 @@ struct call {
     uint32_t client;
     uint32_t rec;        /* Number of its first call's record. */
     uint32_t answer_rec; /* Number of the record of the definite answer; 0 without one. */
-    bool untouched; /* Every attempt was answered, none was proposed: it has no effect for sure. */
+    uint32_t open; /* Attempts that may have been proposed; with 0 it has had no effect for sure. */
 };
 
 struct calls {

@@ -10,7 +10,6 @@
 struct gather {
     struct calls *calls;
     size_t cap;
-    uint32_t *open; /* Per operation: attempts that may have been proposed. */
     struct map by_request;
     struct map by_call; /* (client, call) -> operation. */
 };
@@ -23,9 +22,7 @@ static uint32_t operation(struct gather *g, const struct rec *r, uint32_t number
     if (calls->n == g->cap) {
         g->cap = g->cap == 0 ? 256 : g->cap * 2;
         calls->call = mem_grow(calls->call, g->cap, sizeof *calls->call);
-        g->open = mem_grow(g->open, g->cap, sizeof *g->open);
     }
-    g->open[calls->n] = 0;
     calls->call[calls->n] = (struct call){.request = c->request,
                                           .invoked_us = r->at_us,
                                           .returned_us = HIST_NEVER,
@@ -49,7 +46,7 @@ static void take_call(struct gather *g, const struct rec *r, uint32_t number)
         *map_at(&g->by_request, r->call.request, 0, op) = op;
     }
     *map_at(&g->by_call, r->call.client, r->call.call, op) = op;
-    g->open[op]++;
+    g->calls->call[op].open++;
 }
 
 static void take_answer(struct gather *g, const struct rec *r, uint32_t number)
@@ -63,7 +60,7 @@ static void take_answer(struct gather *g, const struct rec *r, uint32_t number)
     }
     c = &g->calls->call[*op];
     if (a->result == RESULT_REFUSED && a->index == 0) {
-        g->open[*op]--;
+        c->open--;
     } else if ((a->result == RESULT_OK || a->result == RESULT_REFUSED) && c->answer_rec == 0) {
         c->result = a->result;
         c->code = a->code;
@@ -86,10 +83,6 @@ void hist_calls(const struct hist *h, struct calls *ret)
             take_answer(&g, &h->recs[i], (uint32_t)i);
         }
     }
-    for (size_t i = 0; i < ret->n; i++) {
-        ret->call[i].untouched = g.open[i] == 0;
-    }
-    free(g.open);
     map_done(&g.by_request);
     map_done(&g.by_call);
 }

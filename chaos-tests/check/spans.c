@@ -110,20 +110,21 @@ void spans_overlaps(const struct spans *s,
                     void (*fn)(void *arg, const struct span *a, const struct span *b),
                     void *arg)
 {
-    const struct span **active = mem_new(s->n + 1, sizeof *active);
+    size_t *active = mem_new(s->n + 1, sizeof *active); /* Numbers of spans that may go on. */
     size_t n = 0;
 
     for (size_t i = 0; i < s->n; i++) {
         const struct span *b = &s->span[i];
         size_t kept = 0;
         for (size_t j = 0; j < n; j++) {
-            if (active[j]->guest == b->guest && overlap(active[j], b)) {
-                fn(arg, active[j], b);
+            const struct span *a = &s->span[active[j]];
+            if (a->guest == b->guest && overlap(a, b)) {
+                fn(arg, a, b);
                 active[kept++] = active[j];
             }
         }
         n = kept;
-        active[n++] = b;
+        active[n++] = i;
     }
     free(active);
 }

@@ -40,7 +40,7 @@ static int load_all(void **state)
 
     (void)state;
     assert_non_null(dir);
-    while ((d = readdir(dir)) != NULL) {
+    while ((d = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe): there is one thread.
         size_t len = strlen(d->d_name);
         if (len > 5 && strcmp(&d->d_name[len - 5], ".hist") == 0) {
             load(d->d_name);
