@@ -40,24 +40,32 @@ static uint32_t number_of(struct copies *c, const struct rec_copy *r)
         c->cap = c->cap == 0 ? 64 : c->cap * 2;
         c->copy = mem_grow(c->copy, c->cap, sizeof *c->copy);
     }
-    c->copy[c->n] = (struct copy){
-        .host = r->host, .guest = r->guest, .epoch = r->epoch, .next = c->first[r->host]};
+    c->copy[c->n] = (struct copy){.host = r->host, .guest = r->guest, .epoch = r->epoch};
     *at = c->n++;
-    c->first[r->host] = (uint32_t)c->n;
     return (uint32_t)*at;
 }
 
+/* Copies that are gone leave the list here, so that it is as long as what exists on the host. */
 static void change_power(struct copies *c, const struct rec *r, uint32_t number)
 {
     uint16_t host = r->host.host;
+    uint32_t *link = &c->first[host];
 
     c->power[host] = r->host.power;
-    for (uint32_t i = c->first[host]; i != 0; i = c->copy[i - 1].next) {
-        if (r->host.power == HOST_IS_OFF) {
-            c->copy[i - 1].state = COPY_GONE;
+    while (*link != 0) {
+        uint32_t at = *link - 1;
+        struct copy *k = &c->copy[at];
+        if (r->host.power == HOST_IS_OFF && k->state != COPY_GONE) {
+            k->state = COPY_GONE;
+            k->rec = number;
         }
-        c->copy[i - 1].rec = number;
-        settle(c, i - 1, r->at_us);
+        settle(c, at, r->at_us);
+        if (k->state == COPY_GONE) {
+            k->listed = false;
+            *link = k->next;
+        } else {
+            link = &k->next;
+        }
     }
 }
 
@@ -71,6 +79,11 @@ void copies_take(struct copies *c, const struct rec *r, uint32_t number)
         copy = number_of(c, &r->copy);
         c->copy[copy].state = r->copy.state;
         c->copy[copy].rec = number;
+        if (!c->copy[copy].listed) {
+            c->copy[copy].listed = true;
+            c->copy[copy].next = c->first[r->copy.host];
+            c->first[r->copy.host] = copy + 1;
+        }
         settle(c, copy, r->at_us);
     }
 }

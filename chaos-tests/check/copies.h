@@ -17,6 +17,7 @@ struct copy {
     bool executes;
     uint64_t since_us; /* Of the last change of `executes`. */
     uint32_t rec;      /* The last record that touched it. */
+    bool listed;       /* On its host's list; a copy that is gone may be off it. */
     uint32_t next;     /* Number of the next copy on the same host plus one; 0 ends. */
 };
 
