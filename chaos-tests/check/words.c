@@ -53,10 +53,11 @@ bool words_next(struct words *w)
     while (w->from < w->len && blank(w->text[w->from])) {
         w->from++;
     }
-    w->column = (unsigned)w->from + 1;
     if (w->from >= w->len) {
+        w->column = (unsigned)w->len + 1;
         return false;
     }
+    w->column = (unsigned)w->from + 1;
     w->word = &w->text[w->from];
     while (w->from < w->len && !blank(w->text[w->from])) {
         w->from++;
@@ -81,20 +82,6 @@ bool words_skip_picture(struct words *w)
         w->from = (size_t)(end - w->text) + 1;
     }
     return end != NULL;
-}
-
-char *words_rest(struct words *w)
-{
-    while (w->from < w->len && blank(w->text[w->from])) {
-        w->from++;
-    }
-    while (w->len > w->from && blank(w->text[w->len - 1])) {
-        w->text[--w->len] = '\0';
-    }
-    w->column = (unsigned)w->from + 1;
-    w->word = &w->text[w->from < w->len ? w->from : w->len];
-    w->from = w->len;
-    return w->word;
 }
 
 bool words_line(struct words *w, int *ret_rc)

@@ -41,9 +41,6 @@ bool words_next(struct words *w);
 /* If the next word begins with a bar, pass over all up to the bar after it. False without one. */
 bool words_skip_picture(struct words *w);
 
-/* The rest of the line without blanks around it; "" at its end. */
-char *words_rest(struct words *w);
-
 /* ERR_MALFORMED: "line 3, column 14: <message>". */
 int words_error(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
