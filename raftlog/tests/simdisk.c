@@ -195,14 +195,32 @@ static int sim_open(struct disk *d,
     f->sd = sd;
     f->inode = inode_ref(n->inode);
     (void)str_copy(f->name, sizeof f->name, name);
+    f->next = sd->open;
+    f->prev = &sd->open;
+    if (f->next != NULL) {
+        f->next->prev = &f->next;
+    }
+    sd->open = f;
     *ret = &f->base;
     return 0;
 }
 
-static void sim_close(struct disk_file *f)
+static void sim_close(struct disk_file *base)
 {
-    sd_inode_unref(file_of(f)->inode);
-    free(file_of(f));
+    struct sim_file *f = file_of(base);
+    *f->prev = f->next;
+    if (f->next != NULL) {
+        f->next->prev = f->prev;
+    }
+    sd_inode_unref(f->inode);
+    free(f);
+}
+
+void simdisk_close_files(struct simdisk *sd)
+{
+    while (sd->open != NULL) {
+        sim_close(&sd->open->base);
+    }
 }
 
 static int sim_size(struct disk_file *f, uint64_t *ret, struct err *e)
@@ -460,6 +478,25 @@ static void end_task(struct simdisk *sd)
     }
     sd->task_done_us = sd->now_us + sd->o.task_us;
     t->done(t);
+}
+
+void simdisk_finish(struct simdisk *sd)
+{
+    while (!sd->dead && (sd->group != NULL || sd->task_first != NULL)) {
+        struct disk_task *t = sd->task_first;
+        if (sd->group != NULL) {
+            if (sd->group_code == 0 && meet(sd) == 0) {
+                inode_sync(file_of(sd->group->file)->inode);
+            }
+            sd->group = NULL;
+            start_group(sd);
+        } else {
+            t->work(t);
+            sd->task_first = t->next;
+        }
+    }
+    sd->group = sd->write_first = sd->write_last = NULL;
+    sd->task_first = sd->task_last = NULL;
 }
 
 uint64_t simdisk_next_us(const struct simdisk *sd)
