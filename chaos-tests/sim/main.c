@@ -1,26 +1,25 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-#include "chaos-tests/sim/vhost.h"
-#include "chaos-tests/sim/vnet.h"
-#include "chaos-tests/sim/vsys.h"
-#include "chaos-tests/sim/vloop.h"
+#include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/fault.h"
 int main(int argc, char **argv)
 {
-    char dir[] = "/dev/shm/qsimXXXXXX";
-    if (mkdtemp(dir) == NULL || chdir(dir) != 0) return 1;
-    proc_log_print = true;
-    world_begin(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
-    vsys_begin();
-    vnet_begin();
-    static struct vhost h[3];
-    for (unsigned i = 0; i < 3; i++) { char n[8]; snprintf(n, sizeof n, "h%u", i+1); vhost_init(&h[i], i, n); vhost_start(&h[i]); }
-    world_run(5 * NS_PER_S);
-    vhost_kill(&h[0], 0);
-    world_run(10 * NS_PER_S);
-    printf("turns %lu events %lu hash %016lx heap %zu\n", h[0].proc ? h[0].proc->loop->turns : 0, world.fired, world_hash(), h[0].proc ? heap_bytes(h[0].proc->heap) : 0);
-    for (unsigned i = 0; i < 3; i++) vhost_done(&h[i]);
-    vnet_end(); vsys_end(); world_end();
-    (void)!system("rm -rf ../$(basename $PWD)");
-    return 0;
+    uint64_t from = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    uint64_t secs = argc > 3 ? strtoull(argv[3], NULL, 10) : 60;
+    uint32_t hosts = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 3;
+    int bad = 0;
+    for (uint64_t seed = from; seed < from + n; seed++) {
+        char dir[] = "/dev/shm/qsimXXXXXX";
+        if (mkdtemp(dir) == NULL || chdir(dir) != 0) return 1;
+        struct lab_options o = {.seed = seed, .hosts = hosts, .clients = 4, .safety_s = secs, .faults = getenv("FAULTS") ? strtoull(getenv("FAULTS"), NULL, 0) : UINT64_MAX, .print = n == 1 && getenv("QUIET") == NULL};
+        bool ok = lab_run(&o);
+        char text[512]; faults_text(text, sizeof text);
+        printf("%llu %s t=%.1f healed=%.1f rested=%.1f events=%llu asked=%llu acked=%llu refused=%llu unsure=%llu migr=%llu applied=%llu struck=%llu hash=%016llx [%s] %s %s\n", (unsigned long long)seed, ok ? "ok" : "FAILED", (double)world.now_ns / 1e9, (double)lab.healed_ns / 1e9, (double)lab.rested_ns / 1e9, (unsigned long long)world.fired, (unsigned long long)lab.asked,(unsigned long long)lab.acked,(unsigned long long)lab.refused,(unsigned long long)lab.unsure,(unsigned long long)lab.migrations,(unsigned long long)lab.applied,(unsigned long long)lab.faults_struck,(unsigned long long)world_hash(), text, lab.checker ? lab.checker : "", lab.failure);
+        bad += !ok;
+        lab_end();
+        char cmd[100]; snprintf(cmd, sizeof cmd, "rm -rf %s", dir); (void)!system(cmd);
+    }
+    return bad != 0;
 }

@@ -12,8 +12,10 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "hvdriver/sim.h"
 
 #include "chaos-tests/sim/store.h"
+#include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/vnet.h"
@@ -205,6 +207,7 @@ void vhost_power_cut(struct vhost *h)
     vnet_host_on(h->m.index, false);
     vdisk_power_cut(&h->m);
     store_power_cut(&h->m, h->data_dir);
+    truth_power_cut(h->m.index);
     empty_dir(h->run_dir); /* It does not survive a reboot, and the guests are dead. */
 }
 
@@ -215,4 +218,60 @@ void vhost_power_on(struct vhost *h)
     }
     machine_boot(&h->m);
     vhost_start(h);
+}
+
+/* --- the hypervisor */
+
+void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
+{
+    struct proc *before = proc_enter(h->proc);
+    switch (what) {
+    case 0: (void)sim_guest_poweroff(h->daemon->hv, key); break;
+    case 1: (void)sim_guest_reboot(h->daemon->hv, key); break;
+    case 2: (void)sim_guest_panic(h->daemon->hv, key); break;
+    default: (void)sim_kill(h->daemon->hv, key); break;
+    }
+    proc_leave(before);
+    vloop_resume(h->proc);
+}
+
+void vhost_fail_next(struct vhost *h, enum hv_op op, int code)
+{
+    sim_fail_next(h->daemon->hv, op, code);
+}
+
+/* --- looking */
+
+bool vhost_look(struct vhost *h, struct vhost_state *ret)
+{
+    *ret = (struct vhost_state){0};
+    if (h->proc == NULL || h->proc->paused || h->m.frozen || h->daemon->stopping) {
+        return false;
+    }
+    struct proc *before = proc_enter(h->proc);
+    struct raftlog_status st;
+    struct fsm_counts n;
+    struct host row;
+    struct hash128 hash = fsm_hash(h->daemon->fsm);
+    raftlog_status(h->daemon->rl, &st);
+    struct fsm_view *v = fsm_view_open(h->daemon->fsm);
+    fsm_count(v, &n);
+    char name[LIMIT_NAME + 1] = "";
+    while (fsm_next_host(v, name, &row) == 0) {
+        ret->hosts++;
+        ret->hosts_up += row.state == HOST_UP;
+        memcpy(name, row.name, sizeof name);
+    }
+    (void)fsm_view_close(v);
+    proc_leave(before);
+    ret->applied = fsm_applied(h->daemon->fsm);
+    ret->state_hash = hash.lo ^ hash.hi;
+    ret->term = st.term;
+    ret->leader = st.leader;
+    ret->leads = st.leading;
+    ret->blank = st.blank;
+    ret->current = h->daemon->current;
+    ret->diverged = h->daemon->diverged;
+    ret->ops_open = n.ops_open;
+    return true;
 }

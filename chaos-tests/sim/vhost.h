@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "hvdriver/hvdriver.h"
+
 #include "chaos-tests/sim/machine.h"
 #include "chaos-tests/sim/proc.h"
 
@@ -41,4 +43,22 @@ void vhost_freeze(struct vhost *h, bool frozen);
 void vhost_power_cut(struct vhost *h);
 void vhost_power_on(struct vhost *h);
 
+/* The guest powers off (0), reboots (1), panics (2), or its process is killed (3). */
+void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what);
+/* The next request of this kind to its hypervisor fails (hvdriver/sim.h); 0 takes it back. */
+void vhost_fail_next(struct vhost *h, enum hv_op op, int code);
+
+/* --- looking, for the end of a run; only while a daemon runs */
+
+struct vhost_state {
+    uint64_t applied;
+    uint64_t state_hash;
+    uint64_t term;
+    uint64_t leader; /* Member number; 0: none known. */
+    bool leads;
+    bool blank, current, diverged;
+    uint64_t ops_open;
+    uint32_t hosts_up, hosts;
+};
+bool vhost_look(struct vhost *h, struct vhost_state *ret);
 #endif
