@@ -150,6 +150,11 @@ void vdisk_tune(struct machine *m)
     }
 }
 
+uint64_t vdisk_used(const struct machine *m)
+{
+    return m->disk == NULL ? 0 : simdisk_used(m->disk);
+}
+
 void vdisk_done(struct machine *m)
 {
     vevent_clear(&m->disk_due);

@@ -9,6 +9,7 @@
 #define CHAOS_SIM_VDISK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct machine;
 struct proc;
@@ -22,6 +23,8 @@ void vdisk_process_died(struct proc *p);
 void vdisk_power_cut(struct machine *m);
 /* How slow, how big. */
 void vdisk_tune(struct machine *m);
+/* Bytes of the files on it. */
+uint64_t vdisk_used(const struct machine *m);
 void vdisk_done(struct machine *m);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "raftlog/tests/simdisk_impl.h"
 
+#define BLOCK 4096u
+
 static struct simdisk *of(struct disk *d)
 {
     return CONTAINER_OF(d, struct simdisk, base);
@@ -156,15 +158,28 @@ static int say(struct err *e, int code, const char *what, const char *name)
     return err_sys(e, ERR_IO, code == ERR_NO_SPACE ? ENOSPC : EIO, "%s %s", what, name);
 }
 
-static uint64_t used(const struct simdisk *sd)
+/* Room is given out in blocks: a file may grow within its last one on a full disk. */
+static uint64_t blocks(uint64_t size)
+{
+    return (size + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+uint64_t simdisk_used(const struct simdisk *sd)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < FILES; i++) {
         if (sd->now[i].inode != NULL) {
-            sum += sd->now[i].inode->now_size;
+            sum += blocks(sd->now[i].inode->now_size);
         }
     }
     return sum;
+}
+
+static bool no_room(const struct simdisk *sd, const struct inode *i, uint64_t size)
+{
+    uint64_t have = blocks(i->now_size);
+    return blocks(size) > have && sd->o.capacity_bytes > 0 &&
+           simdisk_used(sd) + blocks(size) - have > sd->o.capacity_bytes;
 }
 
 /* --- the seam's calls */
@@ -247,8 +262,7 @@ sim_put(struct simdisk *sd, struct inode *i, uint64_t offset, const void *data, 
 {
     int rc = meet(sd);
     uint64_t end = offset + len;
-    if (rc == 0 && end > i->now_size && sd->o.capacity_bytes > 0 &&
-        used(sd) + end - i->now_size > sd->o.capacity_bytes) {
+    if (rc == 0 && no_room(sd, i, end)) {
         rc = ERR_NO_SPACE;
     }
     if (rc != 0 && (sd->fault_at > 0 || (sd->dead && rng_below(&sd->rng, 2) == 0))) {
@@ -306,8 +320,7 @@ static int sim_allocate(struct disk_file *f, uint64_t size, struct err *e)
     struct sim_file *file = file_of(f);
     struct simdisk *sd = file->sd;
     int rc = meet(sd);
-    if (rc == 0 && size > file->inode->now_size && sd->o.capacity_bytes > 0 &&
-        used(sd) + size - file->inode->now_size > sd->o.capacity_bytes) {
+    if (rc == 0 && no_room(sd, file->inode, size)) {
         rc = ERR_NO_SPACE;
     }
     if (rc != 0) {
@@ -381,7 +394,7 @@ static int sim_space(struct disk *d, uint64_t *ret_free, uint64_t *ret_total, st
     (void)e;
     struct simdisk *sd = of(d);
     uint64_t total = sd->o.capacity_bytes == 0 ? 1ull << 40 : sd->o.capacity_bytes;
-    uint64_t have = used(sd);
+    uint64_t have = simdisk_used(sd);
     *ret_total = total;
     *ret_free = have >= total ? 0 : total - have;
     return 0;

@@ -66,6 +66,8 @@ bool simdisk_dead(const struct simdisk *sd);
 uint64_t simdisk_calls(const struct simdisk *sd);
 
 void simdisk_set_capacity(struct simdisk *sd, uint64_t bytes);
+/* Bytes that its files take up, in whole blocks. */
+uint64_t simdisk_used(const struct simdisk *sd);
 void simdisk_set_latency(struct simdisk *sd, uint64_t min_us, uint64_t max_us);
 
 /* Rot: flip one bit, in the cache and on the disk. */

@@ -1,3 +1,5 @@
+#include "core/util.h"
+
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/vdisk.h"
 
@@ -20,13 +22,13 @@ static void heal(void)
     }
 }
 
-/* Smaller than what is on it: nothing more can be written. */
+/* Somebody else took all room but a little; what the log gives back of its own is free. */
 static void strike(struct rng *rng)
 {
     struct vhost *h = fault_host(rng);
     uint64_t ms = fault_while_ms(rng, 100, 30000);
     fault_say("full_disk", h->m.name, ms);
-    set(h, 1u << 20);
+    set(h, max_u64(vdisk_used(&h->m) + rng_below(rng, 1u << 20), 1u << 20));
     lab_after(ms * NS_PER_MS, mend, h, 0);
 }
 
