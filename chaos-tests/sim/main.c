@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@ int main(int argc, char **argv)
     uint64_t secs = argc > 3 ? strtoull(argv[3], NULL, 10) : 60;
     uint32_t hosts = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 3;
     int bad = 0;
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     for (uint64_t seed = from; seed < from + n; seed++) {
         char dir[] = "/dev/shm/qsimXXXXXX";
         if (mkdtemp(dir) == NULL || chdir(dir) != 0) return 1;

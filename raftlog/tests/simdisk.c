@@ -40,7 +40,11 @@ void sd_inode_unref(struct inode *i)
 
 void sd_inode_room(struct inode *i, uint64_t size)
 {
-    if (size > i->cap) {
+    if (size > i->cap && i->cap == 0) { /* Fresh memory costs nothing until it is written to. */
+        i->now = mem_new(size, 1);
+        i->disk = mem_new(size, 1);
+        i->cap = size;
+    } else if (size > i->cap) {
         uint64_t cap = max_u64(size, i->cap * 2);
         i->now = mem_grow(i->now, cap, 1);
         i->disk = mem_grow(i->disk, cap, 1);
