@@ -387,7 +387,8 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
     if (!a->current || a->stopping || n == 0) {
         return; /* The first look sees everything. */
     }
-    struct fsm_view *v = fsm_view_open(a->opt.fsm);
+    /* What is to be looked at is marked only: acts follow from what is in the store (woken()). */
+    struct fsm_view *v = fsm_look(a->opt.fsm);
     if (v == NULL) {
         touch_all(a);
         return;
@@ -404,10 +405,11 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
             touch_all(a); /* Hosts, repositories: few, and a host that goes changes many guests. */
         }
     }
-    if (a->sweep_due) {
-        look_at_storage(a, v);
-    }
     (void)fsm_view_close(v);
+    if (a->sweep_due && (v = fsm_view_open(a->opt.fsm)) != NULL) {
+        look_at_storage(a, v);
+        (void)fsm_view_close(v);
+    }
 }
 
 void agent_state_replaced(struct agent *a)

@@ -132,7 +132,7 @@ static void every_checker_finds_what_is_planted(void **state)
 {
     (void)state;
     found(SIM_PLANT_LOSE_SYNCED, 0, "applies another entry", 60);
-    found(SIM_PLANT_FORGET_VOTE, 0, "two leaders", 400);
+    found(SIM_PLANT_FORGET_VOTE, 0, "two leaders", 2000);
     found(SIM_PLANT_APPLY_OTHER, 0, "different states", 20);
     found(SIM_PLANT_APPLY_TWICE, 0, "took effect at", 20);
     found(SIM_PLANT_DONE_TWICE, 0, "is answered twice", 5);
