@@ -292,6 +292,9 @@ uint16_t hist_rec_host(const struct rec *r);
  * empty. For messages. Returns out. */
 const char *hist_rec_text(const struct hist *h, const struct rec *r, char out[HIST_LINE]);
 
+/* The same as a sentence (history_say.c). Returns out. */
+const char *hist_rec_say(const struct hist *h, const struct rec *r, char out[HIST_LINE]);
+
 /* The whole history, with the picture: what each host was at that moment. */
 void hist_write(const struct hist *h, struct buf *out);
 

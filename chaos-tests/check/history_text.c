@@ -2,8 +2,8 @@
  *
  *     quorate-history 1
  *     hosts h1 h2 h3
- *     #   time us kind      |h1  h2  h3  |
- *         1500000 copy      |M1 *.   .   | host=h1 guest=web1 epoch=7 state=running
+ *     #    time us kind      | h1   h2   h3  |
+ *          1500000 copy      |*M1   .    .   | host=h1 guest=web1 epoch=7 state=running
  *
  * The part between the bars is a picture for people (lanes.h): it is made when a history is written
  * and passed over when one is read, so that a line may be written by hand without it. A field that
@@ -106,7 +106,7 @@ static void put_heading(const struct hist *h, struct buf *out)
 {
     buf_printf(out, "#    time us kind      |");
     for (uint16_t i = 0; i < h->n_hosts; i++) {
-        buf_printf(out, "%-4.3s", hist_host_text(h, i));
+        buf_printf(out, " %-4.3s", hist_host_text(h, i));
     }
     buf_printf(out, "|\n");
 }

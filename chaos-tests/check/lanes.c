@@ -63,18 +63,19 @@ void lanes_text(const struct lanes *l, const struct hist *h, const struct rec *r
 {
     uint16_t host = hist_rec_host(r);
     uint16_t other = other_end(r);
-    char sign[4];
+    char sign[5] = "";
 
     for (uint32_t i = 0; i < h->n_hosts; i++) {
-        sign[0] = power_sign(l, i);
-        sign[1] = count_sign(l->copies.executing[i]);
-        sign[2] = is_cut(l, h, i) ? '/' : ' ';
-        sign[3] = ' ';
+        sign[0] = ' ';
         if (i == host) {
-            sign[3] = '*';
+            sign[0] = '*';
         } else if (i == other) {
-            sign[3] = '>';
+            sign[0] = '>';
         }
+        sign[1] = power_sign(l, i);
+        sign[2] = count_sign(l->copies.executing[i]);
+        sign[3] = is_cut(l, h, i) ? '/' : ' ';
+        sign[4] = ' ';
         buf_put(out, sign, sizeof sign);
     }
 }

@@ -14,9 +14,9 @@ struct lanes {
 /* Take a record into account. */
 void lanes_take(struct lanes *l, const struct rec *r, uint32_t number);
 
-/* Four columns a host: what it is (. up, M calls itself master, x no daemon, z daemon stands still,
- * = frozen, # no power), how many copies execute there (blank, 1 to 9, +), / when a link of it is
- * cut, and * where the record happens (> its other end). */
+/* Five columns a host: * where the record happens (> its other end), what the host is (. up, M
+ * calls itself master, x no daemon, z daemon stands still, = frozen, # no power), how many copies
+ * execute there (blank, 1 to 9, +), / when a link of it is cut, and a blank. */
 void lanes_text(const struct lanes *l, const struct hist *h, const struct rec *r, struct buf *out);
 
 void lanes_done(struct lanes *l);

@@ -10,6 +10,7 @@
 
 #include "chaos-tests/check/history_text.h"
 #include "chaos-tests/check/lanes.h"
+#include "chaos-tests/check/map.h"
 #include "chaos-tests/check/report_parts.h"
 
 #define BEFORE      28 /* Lines shown before a finding, and behind it. */
@@ -48,6 +49,7 @@ const char *span_text(uint64_t us, char out[32])
 struct topic {
     const struct finding *f;
     uint64_t index, seq, request;
+    struct map calls; /* (client, call) of the calls that belong: their answers do, too. */
 };
 
 static uint64_t field_of(const struct rec *r, const char *name)
@@ -70,22 +72,33 @@ static bool is_of_finding(const struct finding *f, uint32_t rec)
     return false;
 }
 
-static bool belongs(const struct topic *t, const struct rec *r, uint32_t number)
+static bool speaks_of(const struct topic *t, const struct rec *r)
 {
     hist_t_name subject = t->f->subject;
 
-    if (is_of_finding(t->f, number) || r->kind == REC_HOST || r->kind == REC_LINK ||
-        r->kind == REC_FAULT || r->kind == REC_PHASE) {
-        return true;
-    }
-    if (r->kind == REC_MASTER) {
-        return r->master.host == r->master.master;
-    }
     return (subject != 0 &&
             (field_of(r, "guest") == subject || field_of(r, "subject") == subject)) ||
            (t->index != 0 && field_of(r, "index") == t->index) ||
            (t->seq != 0 && field_of(r, "seq") == t->seq) ||
            (t->request != 0 && field_of(r, "request") == t->request);
+}
+
+static bool belongs(struct topic *t, const struct rec *r, uint32_t number)
+{
+    bool yes = is_of_finding(t->f, number) || speaks_of(t, r);
+
+    if (r->kind == REC_HOST || r->kind == REC_LINK || r->kind == REC_FAULT ||
+        r->kind == REC_PHASE) {
+        return true;
+    }
+    if (r->kind == REC_MASTER) {
+        return r->master.host == r->master.master;
+    }
+    if (r->kind == REC_CALL && yes) {
+        *map_at(&t->calls, r->call.client, r->call.call, 1) = 1;
+    }
+    return yes ||
+           (r->kind == REC_ANSWER && map_get(&t->calls, r->answer.client, r->answer.call) != NULL);
 }
 
 static void put_line(const struct scene *s,
@@ -97,13 +110,13 @@ static void put_line(const struct scene *s,
     const struct rec *r = &s->h->recs[number];
     struct buf picture = {0};
     char line[HIST_LINE];
-    const char *fields;
 
     lanes_text(lanes, s->h, r, &picture);
     buf_put_u8(&picture, 0);
-    fields = strstr(hist_rec_text(s->h, r, line), "||") + 2;
-    buf_printf(out, "%s%14.6f  %-9s |<b>%s</b>|%s%s\n", hot ? "<mark>" : "", (double)r->at_us / 1e6,
-               rec_kind_name(r->kind), (const char *)picture.data, fields, hot ? "</mark>" : "");
+    buf_printf(out, "%s%14.6f  |<b>%s</b>|  ", hot ? "<mark>" : "", (double)r->at_us / 1e6,
+               (const char *)picture.data);
+    put_text(out, hist_rec_say(s->h, r, line));
+    buf_printf(out, "%s\n", hot ? "</mark>" : "");
     buf_done(&picture);
 }
 
@@ -125,9 +138,9 @@ static void put_excerpt(const struct scene *s, const struct finding *f, struct b
     for (uint32_t i = 0; i < s->h->n_recs && s->h->recs[i].at_us <= f->until_us; i++) {
         before += belongs(&t, &s->h->recs[i], i);
     }
-    buf_printf(out, "<pre>          time  what      |");
+    buf_printf(out, "<pre>          time  |");
     for (uint16_t i = 0; i < s->h->n_hosts; i++) {
-        buf_printf(out, "%-4.3s", hist_host_text(s->h, i));
+        buf_printf(out, " %-4.3s", hist_host_text(s->h, i));
     }
     buf_printf(out, "|\n");
     for (uint32_t i = 0; i < s->h->n_recs && behind < BEHIND; i++) {
@@ -142,8 +155,12 @@ static void put_excerpt(const struct scene *s, const struct finding *f, struct b
             put_line(s, &lanes, i, is_of_finding(f, i), out);
         }
     }
-    buf_printf(out, "</pre>\n");
+    buf_printf(out,
+               "</pre>\n<p class=\"hint\">A column a host: * where it happens, &gt; the other end; "
+               ". up, M calls itself master, x no daemon, z daemon stands still, = frozen, # no "
+               "power; how many guests execute there; / a link of it is cut.</p>\n");
     lanes_done(&lanes);
+    map_done(&t.calls);
 }
 
 /* --- findings and verdicts */
@@ -238,7 +255,8 @@ static void put_legend(const struct scene *s, struct buf *out)
                "<i class=\"k stuck\"></i>daemon stands still"
                "<i class=\"k r0\"></i>call answered<i class=\"k r1\"></i>refused"
                "<i class=\"k r2\"></i>outcome unknown<i class=\"k r3\"></i>no answer"
-               "<i class=\"k found\"></i>a promise is broken</p>\n");
+               "<i class=\"k move\"></i>migration, from its beginning at the source to the "
+               "switch at the target<i class=\"k found\"></i>a promise is broken</p>\n");
     if (s->all_guests > s->n_guests) {
         buf_printf(out, "<p>%" PRIu32 " of %" PRIu32 " guests are shown.</p>\n", s->n_guests,
                    s->all_guests);
@@ -251,21 +269,48 @@ static void put_legend(const struct scene *s, struct buf *out)
     }
 }
 
-/* The stretch of time around a finding that tells its story. */
-static void put_moment(const struct scene *s, const struct finding *f, struct buf *out)
+/* The stretch of time around a finding that tells its story. False if that is nearly all. */
+static bool moment_of(const struct scene *s, const struct finding *f, uint64_t *from, uint64_t *to)
 {
     uint64_t context = max_u64(CONTEXT_MIN, min_u64((f->until_us - f->at_us) * 6, CONTEXT_US));
-    uint64_t from;
-    uint64_t to = min_u64(f->until_us + context / 2, s->end_us);
 
     for (uint32_t i = 0; i < f->n_recs; i++) { /* What it rests on, unless that is long ago. */
         uint64_t ago = f->at_us - min_u64(s->h->recs[f->recs[i]].at_us, f->at_us);
         context = ago <= CONTEXT_US ? max_u64(context, ago + ago / 8) : context;
     }
-    from = f->at_us - min_u64(f->at_us, context);
-    buf_printf(out, "<h2>What happened</h2>\n");
-    picture(s, "moment", from, to, out);
-    put_excerpt(s, f, out);
+    *from = f->at_us - min_u64(f->at_us, context);
+    *to = min_u64(f->until_us + context / 2, s->end_us);
+    return (*to - *from) * 5 < s->end_us * 4;
+}
+
+static void put_whole(const struct scene *s, struct buf *out)
+{
+    picture(s, "all", 0, s->end_us, out);
+    buf_printf(out,
+               "<p class=\"hint\">Wheel: nearer or farther. Drag: earlier or later. Double click: "
+               "everything. <span id=\"where\"></span></p>\n");
+}
+
+/* The first finding as a picture and as lines, and the whole run. */
+static void put_story(const struct scene *s, const struct finding *f, struct buf *out)
+{
+    uint64_t from;
+    uint64_t to;
+
+    if (f != NULL) {
+        buf_printf(out, "<h2>What happened</h2>\n");
+        if (!moment_of(s, f, &from, &to)) {
+            put_whole(s, out);
+            put_legend(s, out);
+            put_excerpt(s, f, out);
+            return;
+        }
+        picture(s, "moment", from, to, out);
+        put_excerpt(s, f, out);
+    }
+    buf_printf(out, "<h2>The whole run</h2>\n");
+    put_whole(s, out);
+    put_legend(s, out);
 }
 
 /* The first finding of every other checker that found something: the lines around it. */
@@ -283,6 +328,15 @@ static void put_others(const struct scene *s, const struct finding *first, struc
     }
 }
 
+void report_svg(const struct hist *h, const struct verdicts *v, struct buf *out)
+{
+    struct scene s;
+
+    scene_init(&s, h, v);
+    picture(&s, "all", 0, s.end_us, out);
+    scene_done(&s);
+}
+
 void report_html(const struct hist *h,
                  const struct verdicts *v,
                  const struct report_options *o,
@@ -297,13 +351,7 @@ void report_html(const struct hist *h,
                "chaos report</title>\n<style>%s</style></head><body>\n",
                report_css);
     put_headline(&s, o, out);
-    if (f != NULL) {
-        put_moment(&s, f, out);
-    }
-    buf_printf(out, "<h2>The whole run</h2>\n<p class=\"hint\">Wheel: nearer or farther. Drag: "
-                    "earlier or later. Double click: everything. <span id=\"where\"></span></p>\n");
-    picture(&s, "all", 0, s.end_us, out);
-    put_legend(&s, out);
+    put_story(&s, f, out);
     buf_printf(out, "<h2>Verdicts</h2>\n");
     put_verdicts(&s, out);
     put_others(&s, f, out);

@@ -18,4 +18,7 @@ void report_html(const struct hist *h,
                  const struct report_options *o,
                  struct buf *out);
 
+/* The picture of the whole run alone, as a file of its own. */
+void report_svg(const struct hist *h, const struct verdicts *v, struct buf *out);
+
 #endif

@@ -7,7 +7,7 @@
 
 #define SHOWN_GUESTS   8    /* Rows of guests in the picture; others are only counted. */
 #define SHOWN_SEGMENTS 6000 /* Of one kind; a picture of more is a smear, and slow. */
-#define CALL_ROWS      6
+#define CALL_ROWS      4
 
 enum segment_kind {
     SEG_POWER,
@@ -24,7 +24,7 @@ enum segment_kind {
 /* Something that held at a host from one moment to another. */
 struct segment {
     enum segment_kind kind;
-    uint16_t host, peer; /* peer: of a move, its target. */
+    uint16_t host, peer; /* peer: of a move, its target; of a call, what was asked. */
     uint64_t from_us, to_us;
     uint32_t row;     /* Of a copy: its guest's row; of a call: its row among the calls. */
     uint32_t state;   /* Power, copy state, call result, phase of a move. */
@@ -66,6 +66,7 @@ void put_text(struct buf *out, const char *text);
 const char *span_text(uint64_t us, char out[32]);
 
 extern const char report_css[];
+extern const char picture_css[];
 extern const char report_js[];
 
 #endif

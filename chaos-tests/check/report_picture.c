@@ -11,6 +11,7 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/check/model.h"
 #include "chaos-tests/check/report_parts.h"
 
 #define WIDTH     1180
@@ -21,7 +22,7 @@
 #define ROW       16
 #define CUT       12
 #define GAP       10
-#define CALL_H    6
+#define CALL_H    11
 #define SAID_ROWS 3
 #define SAID      3 /* Findings of one checker that the picture shows. */
 #define LETTER    6 /* About the width of one. */
@@ -188,6 +189,7 @@ static void put_lease(const struct pic *p, const struct segment *g)
 
 static void put_call(const struct pic *p, const struct segment *g)
 {
+    char label[128];
     char title[256];
     char class[16];
     char took[32];
@@ -197,8 +199,10 @@ static void put_call(const struct pic *p, const struct segment *g)
         title, sizeof title, "client %" PRIu64 " asked %s about %s at %.6f s: %s after %s",
         g->number, hist_host_text(p->s->h, g->host), hist_name_text(p->s->h, g->name),
         (double)g->from_us / 1e6, result_word[g->state], span_text(g->to_us - g->from_us, took));
+    (void)snprintf(label, sizeof label, "%s %s", call_op_name((enum call_op)g->peer),
+                   hist_name_text(p->s->h, g->name));
     put_box(p, &(struct box){g->from_us, g->to_us, p->calls_y + g->row * (CALL_H + 1), CALL_H,
-                             class, NULL, title});
+                             class, label, title});
 }
 
 static void put_fault(const struct pic *p, const struct segment *g)
@@ -324,10 +328,12 @@ static void put_axis(const struct pic *p)
     }
     buf_printf(p->out, "<g class=\"axis\">");
     for (uint64_t t = (p->from + step - 1) / step * step; t <= p->to; t += step) {
-        buf_printf(p->out,
-                   "<path d=\"M%.2f %dV%" PRIu32 "\"/><text x=\"%.2f\" y=\"%" PRIu32 "\">%.10g s"
-                   "</text>",
-                   x_of(p, t), TOP - 4, p->bottom, x_of(p, t), p->bottom + 13, (double)t / 1e6);
+        double x = x_of(p, t);
+        buf_printf(p->out, "<path d=\"M%.2f %dV%" PRIu32 "\"/>", x, TOP - 4, p->bottom);
+        if (x <= WIDTH - 16) {
+            buf_printf(p->out, "<text x=\"%.2f\" y=\"%" PRIu32 "\">%.10g s</text>", x,
+                       p->bottom + 13, (double)t / 1e6);
+        }
     }
     buf_printf(p->out, "</g>\n");
 }
@@ -360,10 +366,17 @@ void picture(const struct scene *s,
     p.calls_y = TOP + s->h->n_hosts * (p.lane + GAP);
     p.bottom = p.calls_y + CALL_ROWS * (CALL_H + 1) + 4;
     buf_printf(out,
-               "<svg class=\"pic\" id=\"%s\" viewBox=\"0 0 %d %" PRIu32 "\" data-from=\"%" PRIu64
-               "\" data-to=\"%" PRIu64 "\" data-left=\"%d\" data-width=\"%d\" data-top=\"%d\" "
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pic\" id=\"%s\" viewBox=\"0 0 %d "
+               "%" PRIu32 "\" data-from=\"%" PRIu64 "\" data-to=\"%" PRIu64
+               "\" data-left=\"%d\" data-width=\"%d\" data-top=\"%d\" "
                "data-bottom=\"%" PRIu32 "\">\n",
                id, WIDTH, p.bottom + 18, p.from, p.to, LEFT, WIDTH, TOP - 4, p.bottom);
+    buf_printf(
+        out,
+        "<style>%s</style><defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
+        "markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/>"
+        "</marker></defs>\n",
+        picture_css);
     put_lanes(&p);
     put_axis(&p);
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {

@@ -284,6 +284,7 @@ static void take_call(struct walk *w, const struct rec *r, uint32_t number)
     *at = begin(w, number,
                 (struct segment){.kind = SEG_CALL,
                                  .host = r->call.host,
+                                 .peer = (uint16_t)r->call.op,
                                  .row = row,
                                  .state = RESULT_TIMEOUT,
                                  .number = r->call.client,

@@ -11,6 +11,20 @@ const char report_css[] =
 "code,pre{font:12px/1.4 ui-monospace,monospace}pre{background:#f6f7f9;padding:8px 10px;overflow-x:auto;border-radius:6px}"
 "pre b{font-weight:400;color:#8a3ffc}mark{background:#fbc9c4;color:inherit}"
 ".hint{color:#667;margin:0 0 4px}"
+"table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:4px 8px;border-bottom:1px solid #e6e9ed;vertical-align:top}"
+".n{text-align:right;font-variant-numeric:tabular-nums}.holds .v{color:#1d7f36}.broken .v{color:#c3190e;font-weight:700}"
+".large .v{color:#a86400;font-weight:700}.nothing{color:#98a1ad}.finding td{border-bottom:none;padding:1px 8px}"
+"span.no{display:inline-block;min-width:18px;border-radius:9px;background:#e02b20;color:#fff;text-align:center;font-weight:700;font-size:11px}"
+".legend i.k{display:inline-block;width:22px;height:11px;margin:0 5px 0 14px;vertical-align:-1px;border-radius:2px}"
+"i.lead{background:#f2c230}i.lease{background:#35a853}i.crunning{background:#1f6fd6}i.cpaused{background:#1f6fd6;opacity:.38}"
+"i.cincoming{border:1.3px dashed #1f6fd6;box-sizing:border-box}i.cut{background:#f6a79f}i.off{background:#767f8b}i.frozen{background:#a9d3f0}"
+"i.down{background:#d3d8de}i.stuck{background:#f7e7a6}i.r0{background:#7fb98a}i.r1{background:#e0a93b}i.r2{background:#c07bd0}i.r3{background:#d9534a}"
+"i.move{border-top:2px dashed #1c2530;height:3px!important;vertical-align:2px!important}"
+"i.found{background:#e02b20;opacity:.5}"
+".figures{display:flex;gap:24px;flex-wrap:wrap}figure{margin:0;min-width:300px;flex:1}figcaption{font-weight:600}"
+".bars{height:130px;max-width:100%}.bars rect{fill:#6d97cf}.bars text{text-anchor:middle;font-size:10px}.none{color:#98a1ad}";
+
+const char picture_css[] =
 "svg.pic{width:100%;border:1px solid #d5dae1;border-radius:6px;background:#fff;user-select:none}"
 "svg text{font:11px system-ui,sans-serif;fill:#1c2530}"
 ".lane{fill:#f4f6f8}.host{font-weight:600!important;font-size:13px!important}"
@@ -25,24 +39,13 @@ const char report_css[] =
 "text.crunning{fill:#fff!important;font-weight:600!important}"
 ".g0{fill:#1f6fd6;stroke:#1f6fd6}.g1{fill:#0e8a7d;stroke:#0e8a7d}.g2{fill:#8a4fc7;stroke:#8a4fc7}.g3{fill:#b3541e;stroke:#b3541e}"
 ".g4{fill:#4b6b1f;stroke:#4b6b1f}.g5{fill:#a8326f;stroke:#a8326f}.g6{fill:#3d5a80;stroke:#3d5a80}.g7{fill:#6b5b3e;stroke:#6b5b3e}"
-"svg text.in{stroke:none}"
+"svg text.in{stroke:none}text.r0,text.r1,text.r2,text.r3{fill:#fff!important;font-size:10px!important}"
 ".r0{fill:#7fb98a}.r1{fill:#e0a93b}.r2{fill:#c07bd0}.r3{fill:#d9534a}"
 ".fault path{fill:#d1372c}.fault text{fill:#a32219;font-size:10px}"
-".move{stroke:#1c2530;stroke-width:1.6;fill:none;stroke-dasharray:5 3;marker-end:none}.move.broken{stroke:#98a1ad}"
-"rect.found{fill:#e02b20;opacity:.16}rect.frame{fill:none;stroke:#e02b20;stroke-width:2.5}"
+".move{stroke:#1c2530;stroke-width:1.6;fill:none;stroke-dasharray:5 3;marker-end:url(#tip)}.move.broken{stroke:#98a1ad}"
+"rect.found{fill:#e02b20;opacity:.13}rect.frame{fill:none;stroke:#e02b20;stroke-width:2.5}"
 ".said circle{fill:#e02b20}.said .no{fill:#fff;font-weight:700;text-anchor:middle;dominant-baseline:central}"
-".said .what{fill:#b3170d;font-weight:600;font-size:12px;dominant-baseline:central;paint-order:stroke;stroke:#fff;stroke-width:3px}"
-"table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:4px 8px;border-bottom:1px solid #e6e9ed;vertical-align:top}"
-".n{text-align:right;font-variant-numeric:tabular-nums}.holds .v{color:#1d7f36}.broken .v{color:#c3190e;font-weight:700}"
-".large .v{color:#a86400;font-weight:700}.nothing{color:#98a1ad}.finding td{border-bottom:none;padding:1px 8px}"
-"span.no{display:inline-block;min-width:18px;border-radius:9px;background:#e02b20;color:#fff;text-align:center;font-weight:700;font-size:11px}"
-".legend i.k{display:inline-block;width:22px;height:11px;margin:0 5px 0 14px;vertical-align:-1px;border-radius:2px}"
-"i.lead{background:#f2c230}i.lease{background:#35a853}i.crunning{background:#1f6fd6}i.cpaused{background:#1f6fd6;opacity:.38}"
-"i.cincoming{border:1.3px dashed #1f6fd6;box-sizing:border-box}i.cut{background:#f6a79f}i.off{background:#767f8b}i.frozen{background:#a9d3f0}"
-"i.down{background:#d3d8de}i.stuck{background:#f7e7a6}i.r0{background:#7fb98a}i.r1{background:#e0a93b}i.r2{background:#c07bd0}i.r3{background:#d9534a}"
-"i.found{background:#e02b20;opacity:.5}"
-".figures{display:flex;gap:24px;flex-wrap:wrap}figure{margin:0;min-width:300px;flex:1}figcaption{font-weight:600}"
-".bars{height:130px;max-width:100%}.bars rect{fill:#6d97cf}.bars text{text-anchor:middle;font-size:10px}.none{color:#98a1ad}";
+".said .what{fill:#b3170d;font-weight:600;font-size:12px;dominant-baseline:central;paint-order:stroke;stroke:#fff;stroke-width:3px}";
 
 /* show(svg, a, b): draw the stretch from a to b; everything else only calls it. */
 const char report_js[] =
@@ -61,7 +64,7 @@ const char report_js[] =
 "else{const y=e.getAttribute('transform').split(',')[1];e.setAttribute('transform','translate('+x+','+y);"
 "const o=e.querySelector('.what');if(o){const r=x>(W+L)/2;o.setAttribute('x',r?-12:12);o.setAttribute('text-anchor',r?'end':'start')}}});"
 "let u=1,st=1;for(let i=0;st<(b-a)/10;i++){if(i&&i%3==0)u*=10;st=u*[1,2,5][i%3]}"
-"let h='';for(let t=Math.ceil(a/st)*st;t<=b;t+=st)h+='<path d=\"M'+X(t)+' '+d.top+'V'+d.bottom+'\"/><text x=\"'+X(t)+'\" y=\"'+(+d.bottom+13)+'\">'+(+(t/1e6).toPrecision(10))+' s</text>';"
+"let h='';for(let t=Math.ceil(a/st)*st;t<=b;t+=st)h+='<path d=\"M'+X(t)+' '+d.top+'V'+d.bottom+'\"/>'+(X(t)>W-16?'':'<text x=\"'+X(t)+'\" y=\"'+(+d.bottom+13)+'\">'+(+(t/1e6).toPrecision(10))+' s</text>');"
 "s.querySelector('.axis').innerHTML=h;"
 "if(s.id=='all')document.getElementById('where').textContent='Shown: '+(a/1e6).toFixed(6)+' s to '+(b/1e6).toFixed(6)+' s.'}"
 "document.querySelectorAll('svg.pic').forEach(s=>{"

@@ -1,14 +1,11 @@
 /* Ways to break a good history: see gen.h. Each looks for a random record that it can spoil. */
 
+#include "chaos-tests/check/tests/mutate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/util.h"
-
-#include "chaos-tests/check/map.h"
-#include "chaos-tests/check/tests/gen.h"
-
-#define NOWHERE SIZE_MAX
 
 void hist_copy(const struct hist *h, struct hist *ret)
 {
@@ -25,8 +22,8 @@ void hist_copy(const struct hist *h, struct hist *ret)
 }
 
 /* A random record that `fits`. */
-static size_t
-pick(const struct hist *h, struct rng *rng, bool (*fits)(const struct hist *h, size_t at))
+size_t
+mutate_pick(const struct hist *h, struct rng *rng, bool (*fits)(const struct hist *h, size_t at))
 {
     size_t n = 0;
     size_t found = NOWHERE;
@@ -39,14 +36,14 @@ pick(const struct hist *h, struct rng *rng, bool (*fits)(const struct hist *h, s
     return found;
 }
 
-static void take_out(struct hist *h, size_t at)
+void mutate_take_out(struct hist *h, size_t at)
 {
     memmove(&h->recs[at], &h->recs[at + 1], (h->n_recs - at - 1) * sizeof *h->recs);
     h->n_recs--;
 }
 
 /* Put a record behind number `at`, at its time. */
-static void put_behind(struct hist *h, size_t at, struct rec r)
+void mutate_put_behind(struct hist *h, size_t at, struct rec r)
 {
     struct rec last = h->recs[h->n_recs - 1];
 
@@ -54,11 +51,6 @@ static void put_behind(struct hist *h, size_t at, struct rec r)
     memmove(&h->recs[at + 1], &h->recs[at], (h->n_recs - at - 1) * sizeof *h->recs);
     r.at_us = h->recs[at].at_us;
     h->recs[at + 1] = r;
-}
-
-static uint16_t other_host(const struct hist *h, uint16_t host)
-{
-    return (uint16_t)((host + 1u) % h->n_hosts);
 }
 
 /* --- answers */
@@ -107,7 +99,7 @@ static bool is_command_answer(const struct hist *h, size_t at)
 /* A read sees a value that nobody wrote. */
 static bool invented_value(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_read_answer);
+    size_t at = mutate_pick(h, rng, is_read_answer);
 
     if (at != NOWHERE) {
         h->recs[at].answer.value += 1ull << 40;
@@ -118,7 +110,7 @@ static bool invented_value(struct hist *h, struct rng *rng)
 /* A subject that does not exist is read with a value that it once had, or will have. */
 static bool ghost_value(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_missing_answer);
+    size_t at = mutate_pick(h, rng, is_missing_answer);
     hist_t_name subject;
 
     if (at == NOWHERE) {
@@ -140,7 +132,7 @@ static bool ghost_value(struct hist *h, struct rng *rng)
 /* A condition that was not met is said to have been. */
 static bool false_cas(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_stale_cas);
+    size_t at = mutate_pick(h, rng, is_stale_cas);
 
     if (at != NOWHERE) {
         h->recs[at].answer.result = RESULT_OK;
@@ -181,7 +173,7 @@ static size_t write_before(const struct hist *h, size_t at, hist_t_name subject)
 /* A read sees what a write before another write had written, both long answered. */
 static bool old_value(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_read_answer);
+    size_t at = mutate_pick(h, rng, is_read_answer);
     hist_t_name subject;
 
     if (at == NOWHERE) {
@@ -200,7 +192,7 @@ static bool old_value(struct hist *h, struct rng *rng)
 /* A read goes back before what had been answered when it was asked. */
 static bool old_index(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_read_answer);
+    size_t at = mutate_pick(h, rng, is_read_answer);
     uint64_t floor = 0;
 
     if (at == NOWHERE) {
@@ -220,7 +212,7 @@ static bool old_index(struct hist *h, struct rng *rng)
 
 static bool wrong_index(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_command_answer);
+    size_t at = mutate_pick(h, rng, is_command_answer);
 
     if (at != NOWHERE) {
         h->recs[at].answer.index--;
@@ -230,7 +222,7 @@ static bool wrong_index(struct hist *h, struct rng *rng)
 
 static bool wrong_outcome(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_command_answer);
+    size_t at = mutate_pick(h, rng, is_command_answer);
 
     if (at != NOWHERE) {
         h->recs[at].answer.result = RESULT_REFUSED;
@@ -280,7 +272,7 @@ static bool is_hashed(const struct hist *h, size_t at)
 /* A repetition takes effect. */
 static bool twice(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_repetition);
+    size_t at = mutate_pick(h, rng, is_repetition);
 
     if (at == NOWHERE) {
         return false;
@@ -296,7 +288,7 @@ static bool twice(struct hist *h, struct rng *rng)
 
 static bool other_state(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_hashed);
+    size_t at = mutate_pick(h, rng, is_hashed);
 
     if (at != NOWHERE) {
         h->recs[at].apply.state ^= 1ull << rng_below(rng, 60);
@@ -306,7 +298,7 @@ static bool other_state(struct hist *h, struct rng *rng)
 
 static bool other_entry(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_shared);
+    size_t at = mutate_pick(h, rng, is_shared);
 
     if (at != NOWHERE) {
         h->recs[at].apply.entry ^= 1ull << rng_below(rng, 60);
@@ -316,7 +308,7 @@ static bool other_entry(struct hist *h, struct rng *rng)
 
 static bool skipped_entry(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_shared);
+    size_t at = mutate_pick(h, rng, is_shared);
 
     if (at == NOWHERE) {
         return false;
@@ -327,7 +319,7 @@ static bool skipped_entry(struct hist *h, struct rng *rng)
             return false;
         }
         if (r->kind == REC_APPLY && r->apply.host == h->recs[at].apply.host) {
-            take_out(h, at);
+            mutate_take_out(h, at);
             return true;
         }
     }
@@ -336,10 +328,10 @@ static bool skipped_entry(struct hist *h, struct rng *rng)
 
 static bool entry_again(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_effect);
+    size_t at = mutate_pick(h, rng, is_effect);
 
     if (at != NOWHERE) {
-        put_behind(h, at, h->recs[at]);
+        mutate_put_behind(h, at, h->recs[at]);
     }
     return at != NOWHERE;
 }
@@ -347,7 +339,7 @@ static bool entry_again(struct hist *h, struct rng *rng)
 /* Another request stands where an answered one stood, on every host. */
 static bool replaced_entry(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_command_answer);
+    size_t at = mutate_pick(h, rng, is_command_answer);
     uint64_t index;
 
     if (at == NOWHERE) {
@@ -371,7 +363,7 @@ static bool is_promise(const struct hist *h, size_t at)
 /* A promise is made before any of the disks has it. */
 static bool early_promise(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_promise);
+    size_t at = mutate_pick(h, rng, is_promise);
     uint64_t index;
 
     if (at == NOWHERE) {
@@ -393,255 +385,10 @@ static bool is_final(const struct hist *h, size_t at)
 
 static bool short_end(struct hist *h, struct rng *rng)
 {
-    size_t at = pick(h, rng, is_final);
+    size_t at = mutate_pick(h, rng, is_final);
 
     h->recs[at].final.index -= 1;
     h->recs[at].final.state = 0;
-    return true;
-}
-
-/* --- events, masters */
-
-static bool is_event(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_EVENT;
-}
-
-static bool has_next_event(const struct hist *h, size_t at)
-{
-    for (size_t i = at + 1; is_event(h, at) && i < h->n_recs; i++) {
-        if (is_event(h, i) && h->recs[i].event.client == h->recs[at].event.client) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_shared_event(const struct hist *h, size_t at)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; is_event(h, at) && i < h->n_recs; i++) {
-        n += is_event(h, i) && h->recs[i].event.seq == h->recs[at].event.seq;
-    }
-    return n >= 2;
-}
-
-static bool lost_event(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, has_next_event);
-
-    if (at != NOWHERE) {
-        take_out(h, at);
-    }
-    return at != NOWHERE;
-}
-
-static bool repeated_event(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_event);
-
-    if (at != NOWHERE) {
-        put_behind(h, at, h->recs[at]);
-    }
-    return at != NOWHERE;
-}
-
-static bool other_event(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_shared_event);
-
-    if (at != NOWHERE) {
-        h->recs[at].event.digest ^= 4;
-    }
-    return at != NOWHERE;
-}
-
-static bool is_own_master(const struct hist *h, size_t at)
-{
-    const struct rec *r = &h->recs[at];
-
-    return r->kind == REC_MASTER && r->master.host == r->master.master;
-}
-
-static bool two_masters(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_own_master);
-    struct rec r = h->recs[at];
-
-    r.master.host = r.master.master = other_host(h, r.master.host);
-    put_behind(h, at, r);
-    return true;
-}
-
-/* --- guests */
-
-static bool is_run(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_COPY && h->recs[at].copy.state == COPY_RUNNING;
-}
-
-static bool is_permit(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_PERMIT && h->recs[at].permit.until == HIST_NEVER;
-}
-
-static bool is_stop(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_COPY && h->recs[at].copy.state == COPY_PAUSED;
-}
-
-/* Whether a host has no power at record `at`: nothing executes there whatever is said. */
-static bool is_off(const struct hist *h, size_t at, uint16_t host)
-{
-    bool off = false;
-
-    for (size_t i = 0; i < at; i++) {
-        if (h->recs[i].kind == REC_HOST && h->recs[i].host.host == host) {
-            off = h->recs[i].host.power == HOST_IS_OFF;
-        }
-    }
-    return off;
-}
-
-static bool second_copy(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_run);
-
-    if (at == NOWHERE) {
-        return false;
-    }
-    struct rec r = h->recs[at];
-    r.copy.host = other_host(h, r.copy.host);
-    if (is_off(h, at, r.copy.host)) {
-        return false;
-    }
-    put_behind(h, at, r);
-    return true;
-}
-
-/* The source of a migration does not stand still before the target runs. */
-static bool late_pause(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_stop);
-
-    if (at != NOWHERE) {
-        take_out(h, at);
-    }
-    return at != NOWHERE;
-}
-
-/* An old run's copy goes on after a newer one has run. */
-static bool stale_copy(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_run);
-
-    for (size_t i = 0; at != NOWHERE && i < at; i++) {
-        if (is_run(h, i) && h->recs[i].copy.guest == h->recs[at].copy.guest &&
-            h->recs[i].copy.epoch < h->recs[at].copy.epoch) {
-            put_behind(h, at, h->recs[i]);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool stale_write(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_run);
-
-    for (size_t i = 0; at != NOWHERE && i < at; i++) {
-        const struct rec *r = &h->recs[i];
-        if (r->kind == REC_DISK && r->disk.guest == h->recs[at].copy.guest &&
-            r->disk.epoch < h->recs[at].copy.epoch) {
-            put_behind(h, at, *r);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool second_permit(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_permit);
-
-    if (at == NOWHERE) {
-        return false;
-    }
-    struct rec r = h->recs[at];
-    r.permit.host = other_host(h, r.permit.host);
-    put_behind(h, at, r);
-    return true;
-}
-
-static bool kept_permit(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_permit);
-
-    for (size_t i = at == NOWHERE ? h->n_recs : at; i-- > 0;) {
-        struct rec *r = &h->recs[i];
-        if (r->kind == REC_PERMIT && r->permit.guest == h->recs[at].permit.guest &&
-            r->permit.until != HIST_NEVER && r->permit.epoch < h->recs[at].permit.epoch) {
-            r->permit.until = HIST_NEVER;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* --- the end */
-
-static bool is_must(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_MUST;
-}
-
-/* Whatever must be there is asked for a microsecond too early, or of a guest that never was. */
-static bool not_recovered(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_must);
-    struct rec *r = &h->recs[at];
-
-    if (r->must.what == MUST_RUN) {
-        r->must.subject = hist_name(h, "nobody");
-    } else {
-        r->must.by = r->at_us;
-    }
-    return r->must.what != MUST_LEAD; /* The old master may still lead at that moment. */
-}
-
-static bool is_left(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_LEFT;
-}
-
-static bool lock_left(struct hist *h, struct rng *rng)
-{
-    h->recs[pick(h, rng, is_left)].left.count = 1;
-    return true;
-}
-
-static bool copy_left(struct hist *h, struct rng *rng)
-{
-    size_t at = pick(h, rng, is_left);
-
-    put_behind(h, at,
-               (struct rec){.kind = REC_COPY,
-                            .copy = {.host = h->recs[at].left.host,
-                                     .guest = hist_name(h, "web1"),
-                                     .epoch = 1ull << 40,
-                                     .state = COPY_INCOMING}});
-    return true;
-}
-
-static bool is_row(const struct hist *h, size_t at)
-{
-    return h->recs[at].kind == REC_ROW;
-}
-
-static bool other_row(struct hist *h, struct rng *rng)
-{
-    h->recs[pick(h, rng, is_row)].row.epoch += 1000;
     return true;
 }
 
@@ -663,19 +410,19 @@ const struct mutation mutations[] = {
     {"an answered entry replaced", "durable", replaced_entry},
     {"a promise before the disks have it", "durable", early_promise},
     {"a host that ends short", "durable", short_end},
-    {"an event lost", "events", lost_event},
-    {"an event twice", "events", repeated_event},
-    {"an event that differs", "events", other_event},
-    {"a second master in a term", "masters", two_masters},
-    {"a second copy", "execution", second_copy},
-    {"a source that is not paused", "execution", late_pause},
-    {"an old copy that goes on", "execution", stale_copy},
-    {"an old copy that writes", "execution", stale_write},
-    {"a second permit", "permission", second_permit},
-    {"a permit that is not taken back", "permission", kept_permit},
-    {"no recovery", "recovery", not_recovered},
-    {"a lock left", "leaks", lock_left},
-    {"a copy left", "leaks", copy_left},
-    {"hosts that end with different rows", "leaks", other_row},
+    {"an event lost", "events", mutate_lost_event},
+    {"an event twice", "events", mutate_repeated_event},
+    {"an event that differs", "events", mutate_other_event},
+    {"a second master in a term", "masters", mutate_two_masters},
+    {"a second copy", "execution", mutate_second_copy},
+    {"a source that is not paused", "execution", mutate_late_pause},
+    {"an old copy that goes on", "execution", mutate_stale_copy},
+    {"an old copy that writes", "execution", mutate_stale_write},
+    {"a second permit", "permission", mutate_second_permit},
+    {"a permit that is not taken back", "permission", mutate_kept_permit},
+    {"no recovery", "recovery", mutate_not_recovered},
+    {"a lock left", "leaks", mutate_lock_left},
+    {"a copy left", "leaks", mutate_copy_left},
+    {"hosts that end with different rows", "leaks", mutate_other_row},
     {.name = NULL},
 };

@@ -81,6 +81,28 @@ static void good_histories_read_back_the_same(void **state)
     }
 }
 
+/* One mutation of the history of one seed: 0 when there was no place for it, else 1. */
+static size_t is_caught(const struct mutation *m, uint64_t seed, size_t *caught)
+{
+    struct hist h;
+    struct rng rng;
+    struct checked c;
+    size_t tried = 0;
+
+    make(&h, seed);
+    rng_seed(&rng, seed);
+    if (m->apply(&h, &rng)) {
+        tried = 1;
+        check_one(checker_by_name(m->checker), &h, &c);
+        *caught += c.verdict == VERDICT_BROKEN;
+        if (c.verdict != VERDICT_BROKEN) {
+            print_message("    not caught: seed %llu\n", (unsigned long long)seed);
+        }
+    }
+    hist_done(&h);
+    return tried;
+}
+
 static void mutations_are_caught(void **state)
 {
     size_t all = 0;
@@ -91,20 +113,7 @@ static void mutations_are_caught(void **state)
         size_t tried = 0;
         size_t caught = 0;
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-            struct hist h;
-            struct rng rng;
-            struct checked c;
-            make(&h, seed);
-            rng_seed(&rng, seed);
-            if (m->apply(&h, &rng)) {
-                check_one(checker_by_name(m->checker), &h, &c);
-                tried++;
-                caught += c.verdict == VERDICT_BROKEN;
-                if (c.verdict != VERDICT_BROKEN) {
-                    print_message("    not caught: seed %llu\n", (unsigned long long)seed);
-                }
-            }
-            hist_done(&h);
+            tried += is_caught(m, seed, &caught);
         }
         print_message("    %-46s %-13s %3zu of %3zu\n", m->name, m->checker, caught, tried);
         assert_true(tried >= SEEDS / 4);
