@@ -34,8 +34,7 @@ struct kv_txn {
     struct kv *kv;
     MDB_txn *txn;
     MDB_cursor *cursor; /* Opened by the first seek. */
-    MDB_cursor *writer; /* Opened by the first put or delete: where it stands, the next one is near
-                           as a rule, and LMDB need not come down from the root. */
+    MDB_cursor *writer; /* Opened by the first put or delete; what is near it is found at once. */
     MDB_dbi rows;
     struct kv_head head;
     bool write;
@@ -51,8 +50,7 @@ struct kv_stage {
     struct hash128 hash;
 };
 
-static const char key_head[] = "head";
-static const char key_format[] = "format";
+static const char key_head[] = "head", key_format[] = "format";
 
 static int lmdb_code(int r)
 {
@@ -143,10 +141,8 @@ static int put_head(struct kv *kv, MDB_txn *txn, const struct kv_head *head, uns
 
 static void close_env(struct kv *kv)
 {
-    if (kv->env != NULL) {
-        mdb_env_close(kv->env);
-        kv->env = NULL;
-    }
+    mdb_env_close(kv->env); /* NULL is allowed. */
+    kv->env = NULL;
 }
 
 static int open_env(struct kv *kv, const struct kv_options *o, struct err *e)
@@ -198,17 +194,15 @@ static int hash_rows(MDB_txn *txn, MDB_dbi rows, struct hash128 *ret, struct err
     MDB_cursor *cursor = NULL;
     int r = mdb_cursor_open(txn, rows, &cursor);
     struct hash128 sum = {0};
+    MDB_val k;
+    MDB_val v;
     while (r == 0) {
-        MDB_val k;
-        MDB_val v;
         r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
         if (r == 0) {
             hash_add(&sum, hash_row(k.mv_data, k.mv_size, v.mv_data, v.mv_size));
         }
     }
-    if (cursor != NULL) {
-        mdb_cursor_close(cursor);
-    }
+    mdb_cursor_close(cursor);
     *ret = sum;
     return r == MDB_NOTFOUND ? 0 : lmdb_err(e, r, "read");
 }
@@ -229,14 +223,13 @@ static int verify(struct kv *kv, struct err *e)
     if (rc == 0 && !hash_equal(sum, head.hash)) {
         rc = err_set(e, ERR_CORRUPT, "store: the rows do not have the stored hash");
     }
+    if (rc == 0) {
+        r = mdb_drop(txn, kv->rows[1 - current], 0);
+        rc = r == 0 ? 0 : lmdb_err(e, r, "drop");
+    }
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
-    }
-    r = mdb_drop(txn, kv->rows[1 - current], 0);
-    if (r != 0) {
-        mdb_txn_abort(txn);
-        return lmdb_err(e, r, "drop");
     }
     r = mdb_txn_commit(txn);
     return r == 0 ? 0 : lmdb_err(e, r, "commit");
@@ -332,23 +325,18 @@ int kv_read_begin(struct kv *kv, struct kv_txn **ret, struct err *e)
     return begin(kv, false, ret, e);
 }
 
-static void close_cursor(struct kv_txn *t)
+/* Closing NULL is allowed. */
+static void close_cursors(struct kv_txn *t)
 {
-    if (t->cursor != NULL) {
-        mdb_cursor_close(t->cursor);
-        t->cursor = NULL;
-    }
-    if (t->writer != NULL) {
-        mdb_cursor_close(t->writer);
-        t->writer = NULL;
-    }
+    mdb_cursor_close(t->cursor);
+    mdb_cursor_close(t->writer);
 }
 
 struct kv_txn *kv_read_end(struct kv_txn *t)
 {
     if (t != NULL) {
         assert(!t->write);
-        close_cursor(t);
+        close_cursors(t);
         mdb_txn_abort(t->txn);
         free(t);
     }
@@ -373,7 +361,7 @@ int kv_write_commit(struct kv_txn *t, uint64_t applied, struct err *e)
         kv_write_abort(t);
         return rc;
     }
-    close_cursor(t);
+    close_cursors(t);
     int r = mdb_txn_commit(t->txn);
     free(t);
     return r == 0 ? 0 : lmdb_err(e, r, "commit");
@@ -382,7 +370,7 @@ int kv_write_commit(struct kv_txn *t, uint64_t applied, struct err *e)
 void kv_write_abort(struct kv_txn *t)
 {
     assert(t->write);
-    close_cursor(t);
+    close_cursors(t);
     mdb_txn_abort(t->txn);
     free(t);
 }
@@ -529,10 +517,10 @@ static int stage_open(struct kv_stage *s, struct err *e)
 static int stage_close(struct kv_stage *s, bool commit, struct err *e)
 {
     int r = 0;
-    if (s->txn != NULL && commit) {
+    if (commit && s->txn != NULL) {
         r = mdb_txn_commit(s->txn);
-    } else if (s->txn != NULL) {
-        mdb_txn_abort(s->txn);
+    } else {
+        mdb_txn_abort(s->txn); /* NULL is allowed. */
     }
     s->txn = NULL;
     return r == 0 ? 0 : lmdb_err(e, r, "commit");
@@ -540,14 +528,13 @@ static int stage_close(struct kv_stage *s, bool commit, struct err *e)
 
 int kv_stage_begin(struct kv *kv, struct kv_stage **ret, struct err *e)
 {
-    struct kv_txn *t = NULL;
+    struct kv_txn *t;
     int rc = kv_read_begin(kv, &t, e);
     if (rc != 0) {
         return rc;
     }
     struct kv_stage *s = mem_new(1, sizeof *s);
     s->kv = kv;
-    assert(t != NULL);
     s->which = t->rows == kv->rows[0] ? 1 : 0;
     s->rows = kv->rows[s->which];
     (void)kv_read_end(t);
