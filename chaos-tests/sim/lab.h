@@ -18,7 +18,7 @@
 
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
-#define LAB_TEXT        512
+#define LAB_TEXT        640
 
 struct lab_options {
     uint64_t seed;

@@ -242,6 +242,17 @@ void vhost_fail_next(struct vhost *h, enum hv_op op, int code)
 
 /* --- looking */
 
+static void first_op(struct fsm_view *v, char *to, size_t size)
+{
+    struct op o;
+    if (fsm_next_open_op(v, 0, &o) == 0) {
+        (void)snprintf(to, size, "%llu (%s %s %s>%s, %s, deadline %lld ms ago)",
+                       (unsigned long long)o.id, enum_op_kind.names[o.kind], o.subject, o.src,
+                       o.dst, enum_op_phase.names[o.phase],
+                       (long long)(fsm_log_time(v) - o.deadline_ms));
+    }
+}
+
 bool vhost_look(struct vhost *h, struct vhost_state *ret)
 {
     *ret = (struct vhost_state){0};
@@ -256,6 +267,7 @@ bool vhost_look(struct vhost *h, struct vhost_state *ret)
     raftlog_status(h->daemon->rl, &st);
     struct fsm_view *v = fsm_view_open(h->daemon->fsm);
     fsm_count(v, &n);
+    first_op(v, ret->op, sizeof ret->op);
     char name[LIMIT_NAME + 1] = "";
     while (fsm_next_host(v, name, &row) == 0) {
         ret->hosts++;

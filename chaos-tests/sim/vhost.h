@@ -58,6 +58,7 @@ struct vhost_state {
     bool leads;
     bool blank, current, diverged;
     uint64_t ops_open;
+    char op[400]; /* The first of them, in words. */
     uint32_t hosts_up, hosts;
 };
 bool vhost_look(struct vhost *h, struct vhost_state *ret);

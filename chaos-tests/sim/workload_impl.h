@@ -55,7 +55,7 @@ struct workload {
     struct wanted *guests;
     uint32_t n_guests, cap_guests;
     bool running;
-    uint32_t forming; /* Hosts that are in. */
+    uint32_t forming; /* Steps done: the founding, each other host, the settings. */
 };
 
 extern struct workload wl;
