@@ -224,7 +224,7 @@ static void log_seen(struct proc *p, const char *event, const char *line)
     }
 }
 
-bool lab_run(const struct lab_options *o)
+bool lab_boot(const struct lab_options *o)
 {
     lab = (struct lab){.o = *o};
     proc_log_print = o->print;
@@ -235,7 +235,12 @@ bool lab_run(const struct lab_options *o)
     truth_begin();
     observe_begin();
     boot();
-    if (!world.stop) {
+    return lab.failure[0] == '\0';
+}
+
+bool lab_run(const struct lab_options *o)
+{
+    if (lab_boot(o)) {
         safety();
     }
     if (!world.stop) {

@@ -51,7 +51,7 @@ static struct seen *at(uint64_t index)
     return &seen[index];
 }
 
-static void entry_seen(uint64_t index, const void *data, size_t len)
+void observe_entry(uint64_t index, const void *data, size_t len)
 {
     struct seen *s = at(index);
     uint64_t hash = (data == NULL ? 1 : hash_bytes(data, len).lo) | 1;
@@ -65,7 +65,7 @@ static void entry_seen(uint64_t index, const void *data, size_t len)
     }
 }
 
-static void state_seen(uint64_t index, struct hash128 hash)
+void observe_state(uint64_t index, struct hash128 hash)
 {
     struct seen *s = at(index);
     uint64_t state = (hash.lo ^ hash.hi) | 1;
@@ -107,7 +107,7 @@ int __wrap_fsm_apply(struct fsm *f,
 {
     int rc = __real_fsm_apply(f, index, data, len, ret, e);
     if (rc == 0) {
-        entry_seen(index, data, len);
+        observe_entry(index, data, len);
     }
     return rc;
 }
@@ -116,7 +116,7 @@ int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e)
 {
     int rc = __real_fsm_skip(f, index, e);
     if (rc == 0) {
-        entry_seen(index, NULL, 0);
+        observe_entry(index, NULL, 0);
     }
     return rc;
 }
@@ -125,7 +125,7 @@ int __wrap_fsm_commit(struct fsm *f, struct err *e)
 {
     int rc = __real_fsm_commit(f, e);
     if (rc == 0) {
-        state_seen(fsm_applied(f), fsm_hash(f));
+        observe_state(fsm_applied(f), fsm_hash(f));
     }
     return rc;
 }
@@ -134,7 +134,7 @@ int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct 
 {
     int rc = __real_fsm_snapshot_load(f, read, ctx, e);
     if (rc == 0) {
-        state_seen(fsm_applied(f), fsm_hash(f));
+        observe_state(fsm_applied(f), fsm_hash(f));
     }
     return rc;
 }

@@ -147,7 +147,7 @@ void vhost_stop(struct vhost *h)
         struct proc *before = proc_enter(h->proc);
         daemon_stop(h->daemon);
         proc_leave(before);
-        vloop_resume(h->proc);
+        vloop_replan(h->proc);
     }
 }
 
@@ -175,8 +175,8 @@ void vhost_freeze(struct vhost *h, bool frozen)
     }
     h->m.frozen = frozen;
     vnet_host_on(h->m.index, !frozen);
-    if (!frozen && h->proc != NULL) {
-        vloop_resume(h->proc);
+    if (h->proc != NULL) {
+        vloop_replan(h->proc);
     }
 }
 
@@ -232,7 +232,7 @@ void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
     default: (void)sim_kill(h->daemon->hv, key); break;
     }
     proc_leave(before);
-    vloop_resume(h->proc);
+    vloop_replan(h->proc);
 }
 
 void vhost_fail_next(struct vhost *h, enum hv_op op, int code)

@@ -294,7 +294,7 @@ void vloop_begin(struct proc *p)
     vloop_plan(l);
 }
 
-void vloop_resume(struct proc *p)
+void vloop_replan(struct proc *p)
 {
     if (p->loop != NULL) {
         vloop_plan(p->loop);

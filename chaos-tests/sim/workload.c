@@ -246,7 +246,7 @@ void workload_form(void)
     struct proc *before = proc_enter(w->c.proc);
     form_next(w);
     proc_leave(before);
-    vloop_resume(w->c.proc);
+    vloop_replan(w->c.proc);
 }
 
 bool workload_formed(void)
@@ -262,7 +262,7 @@ void workload_start(void)
         struct proc *before = proc_enter(w->c.proc);
         think(w, 1, 1000);
         proc_leave(before);
-        vloop_resume(w->c.proc);
+        vloop_replan(w->c.proc);
     }
 }
 

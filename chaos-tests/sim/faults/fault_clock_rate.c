@@ -8,7 +8,7 @@ static void set(struct vhost *h, int32_t ppm)
 {
     vclock_set_rate(&h->m.clock, ppm);
     if (h->proc != NULL) {
-        vloop_resume(h->proc); /* Its timers are due at other moments now. */
+        vloop_replan(h->proc); /* Its timers are due at other moments now. */
     }
 }
 
