@@ -47,7 +47,7 @@ static struct later {
     void *ctx;
     uint64_t arg;
     struct later *next, **prev;
-} *laters;
+} * laters;
 
 static void later_forget(struct later *l)
 {

@@ -5,12 +5,10 @@
 #include "core/hash.h"
 #include "core/util.h"
 
-#include "fsm/fsm.h"
-
+#include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/proc.h"
 #include "chaos-tests/sim/world.h"
-
-#include "chaos-tests/sim/lab.h"
+#include "fsm/fsm.h"
 
 /* What was first seen at an index. */
 struct seen {
@@ -61,7 +59,7 @@ void observe_entry(uint64_t index, const void *data, size_t len)
         (void)str_copy(s->entry_by, sizeof s->entry_by, proc_now->name);
     } else if (s->entry != hash) {
         lab_fail("replicas", "entry %llu is another one on %s than on %s",
-                     (unsigned long long)index, proc_now->name, s->entry_by);
+                 (unsigned long long)index, proc_now->name, s->entry_by);
     }
 }
 
@@ -75,7 +73,7 @@ void observe_state(uint64_t index, struct hash128 hash)
         (void)str_copy(s->state_by, sizeof s->state_by, proc_now->name);
     } else if (s->state != state) {
         lab_fail("replicas", "the state at %llu is another one on %s than on %s",
-                     (unsigned long long)index, proc_now->name, s->state_by);
+                 (unsigned long long)index, proc_now->name, s->state_by);
     }
 }
 

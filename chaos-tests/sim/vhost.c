@@ -11,14 +11,13 @@
 #include "core/log.h"
 #include "core/util.h"
 
-#include "cli/quorated/daemon.h"
-#include "hvdriver/sim.h"
-
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/vnet.h"
+#include "cli/quorated/daemon.h"
+#include "hvdriver/sim.h"
 
 #define MEMORY_MIB 65536
 

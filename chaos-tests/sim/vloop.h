@@ -29,7 +29,7 @@ struct vloop {
     uv_loop_t *uv;
     struct vevent wake;
     uint64_t busy_until_ns;
-    bool begun;   /* The first turn has begun. */
+    bool begun; /* The first turn has begun. */
     bool in_turn;
     bool ended;
     bool disk_due;

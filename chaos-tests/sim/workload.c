@@ -8,10 +8,9 @@
 #include "core/mp.h"
 #include "core/util.h"
 
-#include "fsm/commands.h"
-
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
 
 #define TRIES_MAX 12
 

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/quorated/daemon.h"
-
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "cli/quorated/daemon.h"
 
 static void check_promises(struct fsm_view *v)
 {

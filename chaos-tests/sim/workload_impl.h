@@ -6,11 +6,10 @@
 #include "core/id.h"
 #include "core/limits.h"
 
-#include "fsm/fsm.h"
-
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/vclient.h"
 #include "chaos-tests/sim/workload.h"
+#include "fsm/fsm.h"
 
 struct command;
 

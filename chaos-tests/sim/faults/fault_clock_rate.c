@@ -27,5 +27,7 @@ static void strike(struct rng *rng)
     set(h, ppm);
 }
 
-const struct fault fault_clock_rate = {
-    .name = "clock_rate", .every_ms = 10000, .strike = strike, .heal = heal};
+const struct fault fault_clock_rate = {.name = "clock_rate",
+                                       .every_ms = 10000,
+                                       .strike = strike,
+                                       .heal = heal};

@@ -289,9 +289,8 @@ static void on_connect(uv_connect_t *req, int status)
 
 static void listen_at(struct side *s, uint16_t port)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = vnet_ip(s->m.index)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = vnet_ip(s->m.index)};
     struct proc *before = proc_enter(s->proc);
     (void)uv_tcp_init(&s->loop, &s->listener);
     assert_int_equal(uv_tcp_bind(&s->listener, (struct sockaddr *)&in, 0), 0);
