@@ -144,6 +144,15 @@ static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms)
     (void)uv_timer_start(&w->think, on_think, rng_between(&w->rng, min_ms, max_ms), 0);
 }
 
+void workload_ask(struct worker *w, uint32_t number, const void *record)
+{
+    struct proc *before = proc_enter(w->c.proc);
+    ask_record(w, number, record, -1);
+    think(w, 1, 1);
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
 /* --- forming the pool, by worker 0 */
 
 static void form_next(struct worker *w);

@@ -63,5 +63,7 @@ extern struct workload wl;
 void choose_ask(struct worker *w);
 /* Make the ask of this record. */
 void ask_record(struct worker *w, uint32_t number, const void *record, int32_t guest);
+/* Have a client ask this now, outside of its own work. It must be idle. */
+void workload_ask(struct worker *w, uint32_t number, const void *record);
 
 #endif

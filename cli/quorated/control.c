@@ -28,6 +28,8 @@ struct control {
     uint64_t check_at_ms;
     uint64_t check_index;
     uint64_t transfer_at_ms;
+    uint64_t log_ms; /* Log time, and when it was so by the monotonic clock; 0: not leading. */
+    uint64_t log_at_ms;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -243,9 +245,24 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
 
 /* --- deadlines */
 
-static void control_deadlines(struct control *c, struct fsm_view *v)
+/* Deadlines are log time, which stands still while nothing is proposed, and which one clock that
+ * was ahead once has put ahead of all others. So it is reckoned on from the state by the monotonic
+ * clock and never compared with a wall clock. */
+static uint64_t reckon_log_time(struct control *c, struct fsm_view *v, uint64_t now_ms)
 {
-    uint64_t now = c->d->clock->wall_ms(c->d->clock);
+    uint64_t seen = fsm_log_time(v);
+    uint64_t reckoned = c->log_ms + (now_ms - c->log_at_ms);
+    if (c->log_at_ms == 0 || seen >= reckoned) {
+        c->log_ms = seen;
+        c->log_at_ms = now_ms;
+        return seen;
+    }
+    return reckoned;
+}
+
+static void control_deadlines(struct control *c, struct fsm_view *v, uint64_t now_ms)
+{
+    uint64_t now = reckon_log_time(c, v, now_ms);
     struct op op = {0};
     for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
         if (op.deadline_ms == 0 || now < op.deadline_ms || op.phase == OP_PHASE_SWITCHED) {
@@ -309,6 +326,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     raftlog_status(c->d->rl, &st);
     if (!st.leading || c->d->diverged) {
         c->leading_since_ms = 0;
+        c->log_at_ms = 0;
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -325,7 +343,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     }
     control_members(c, &census);
     control_silence(c, v, &census, now_ms);
-    control_deadlines(c, v);
+    control_deadlines(c, v, now_ms);
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     (void)fsm_view_close(v);

@@ -13,6 +13,7 @@
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/tests/cm.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
 
 static char dir[64];
 
@@ -164,6 +165,42 @@ static void a_guest_that_nobody_wants_is_unrest(void **state)
     assert_non_null(workload_unrest(&lab.hosts[0], text, sizeof text));
 }
 
+static void ask(uint32_t number, const void *record)
+{
+    workload_ask(&wl.workers[0], number, record);
+    for (int i = 0; i < 300 && !workload_idle(); i++) {
+        world_run(world.now_ns + 100 * NS_PER_MS);
+    }
+    assert_true(workload_idle());
+}
+
+/* Seed 2029: the master compared deadlines, which are log time, with its own wall clock. */
+static void operations_expire_although_the_clocks_were_set_back(void **state)
+{
+    (void)state;
+    struct cmd_guest_create create;
+    struct cmd_guest_migrate migrate;
+    struct vhost_state s;
+    boot();
+    schema_init(command_by_number(COMMAND_guest_create)->schema, &create);
+    (void)str_copy(create.name, sizeof create.name, "web");
+    (void)str_copy(create.host, sizeof create.host, "h2");
+    ask(COMMAND_guest_create, &create);
+    world_run(world.now_ns + NS_PER_S);
+    for (int i = 0; i < 3; i++) {
+        vclock_jump_wall(&lab.hosts[i].m.clock, -3600 * 1000);
+    }
+    vhost_fail_next(&lab.hosts[1], HV_MIGRATE, ERR_TIMEOUT);
+    schema_init(command_by_number(COMMAND_guest_migrate)->schema, &migrate);
+    (void)str_copy(migrate.name, sizeof migrate.name, "web");
+    ask(COMMAND_guest_migrate, &migrate);
+    assert_true(vhost_look(&lab.hosts[0], &s));
+    assert_int_equal(s.ops_open, 1);
+    world_run(world.now_ns + 130 * NS_PER_S); /* The longest that a run's settings allow. */
+    assert_true(vhost_look(&lab.hosts[0], &s));
+    assert_string_equal(s.op, "");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, enter, leave)
 
 int main(void)
@@ -176,6 +213,7 @@ int main(void)
         TEST(another_state_at_the_same_index_is_found),
         TEST(a_lost_promise_is_found),
         TEST(a_guest_that_nobody_wants_is_unrest),
+        TEST(operations_expire_although_the_clocks_were_set_back),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
 }
