@@ -170,14 +170,21 @@ take_dir() {
 }
 
 # One call of ./lab at a time works on one lab.
+unlock_lab() {
+    # Whoever else holds the lock keeps its file.
+    if ! lab_exists && flock -n 9 2>/dev/null; then
+        rm -f "$LAB_DIR.lock"
+    fi
+}
+
 lock_lab() {
+    trap unlock_lab EXIT
     mkdir -p "$(dirname "$LAB_DIR")"
     # Whoever had the lock before may have deleted the file: then what is locked here is no longer it.
     until [[ $LAB_DIR.lock -ef /proc/self/fd/9 ]]; do
         exec 9>"$LAB_DIR.lock"
         flock -w 600 9 || die "another ./lab works in $LAB_DIR"
     done
-    trap 'lab_exists || rm -f "$LAB_DIR.lock"' EXIT
 }
 
 lab_main() {

@@ -353,9 +353,9 @@ void vloop_drop(struct proc *p)
         return;
     }
     vevent_clear(&l->wake);
+    drop_later(&l->pending); /* The list leads through the streams. */
     vstream_drop_all(l);
     vwork_drop_all(l);
-    drop_later(&l->pending);
     world_free(l->timers);
     world_free(l);
     p->loop = NULL;

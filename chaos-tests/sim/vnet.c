@@ -337,12 +337,10 @@ bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng)
 void vnet_end(void)
 {
     while (vnet.socks != NULL) {
-        struct sock *s = vnet.socks;
-        if (s->conn != NULL) {
-            dir_clear(&s->conn->dir[0]);
-            dir_clear(&s->conn->dir[1]);
-        }
-        s->backlog = NULL;
-        sock_drop(s);
+        vnet.socks->backlog = NULL; /* They are in the list themselves. */
+        sock_drop(vnet.socks);
+    }
+    while (vnet.conns != NULL) {
+        conn_free(vnet.conns);
     }
 }

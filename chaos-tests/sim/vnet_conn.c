@@ -9,18 +9,26 @@
 
 /* --- connections */
 
-static void conn_maybe_free(struct conn *c)
+void conn_free(struct conn *c)
 {
-    if (c->end[0] != NULL || c->end[1] != NULL || c->dir[0].first != NULL ||
-        c->dir[1].first != NULL) {
-        return;
-    }
     for (int i = 0; i < 2; i++) {
-        vevent_clear(&c->dir[i].deliver);
+        dir_clear(&c->dir[i]);
         vevent_clear(&c->dir[i].room);
     }
     vevent_clear(&c->syn);
+    *c->prev = c->next;
+    if (c->next != NULL) {
+        c->next->prev = c->prev;
+    }
     world_free(c);
+}
+
+static void conn_maybe_free(struct conn *c)
+{
+    if (c->end[0] == NULL && c->end[1] == NULL && c->dir[0].first == NULL &&
+        c->dir[1].first == NULL) {
+        conn_free(c);
+    }
 }
 
 void dir_clear(struct dir *d)
@@ -285,6 +293,12 @@ static void syn(struct vevent *ev)
 void sock_connect(struct sock *s, uint32_t to, uint16_t port)
 {
     struct conn *c = world_new(1, sizeof *c);
+    c->next = vnet.conns;
+    c->prev = &vnet.conns;
+    if (c->next != NULL) {
+        c->next->prev = &c->next;
+    }
+    vnet.conns = c;
     c->number = ++vnet.numbers;
     c->port = port;
     c->host[0] = s->host;

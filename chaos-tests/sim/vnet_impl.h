@@ -39,6 +39,7 @@ struct dir {
 };
 
 struct conn {
+    struct conn *next, **prev; /* Of all. */
     uint64_t number;
     uint32_t host[2]; /* 0 connected to 1. */
     uint16_t port;
@@ -80,6 +81,7 @@ struct vnet {
     bool on[VNET_HOSTS];
     uint16_t next_port[VNET_HOSTS];
     struct sock *socks;
+    struct conn *conns;
     uint64_t numbers;
 };
 
@@ -91,6 +93,7 @@ void sock_unlink(struct sock *s);
 void sock_tell(struct sock *s);
 
 /* vnet_conn.c */
+void conn_free(struct conn *c);
 void dir_clear(struct dir *d);
 /* These bytes have arrived. */
 void sock_put(struct sock *s, const uint8_t *data, size_t len);
