@@ -366,5 +366,11 @@ void stop_guest(struct guest *g, enum exit_reason exit)
     g->exit = exit;
     g->op = 0;
     g->changed = false;
+    g->guarded = false;
     memset(g->host, 0, sizeof g->host);
+}
+
+bool is_protected(const struct apply *a, const struct guest *g)
+{
+    return a->f->pool.ha && g->ha;
 }

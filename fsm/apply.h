@@ -59,6 +59,7 @@ struct apply {
     struct kv_txn *t;
     const struct entry *entry;
     uint64_t index;
+    uint64_t term; /* Under which the entry stands in the log. */
     uint64_t now_ms;
     struct outcome *out;
     bool wrote;
@@ -161,6 +162,11 @@ void stop_guest(struct guest *g, enum exit_reason exit);
 
 /* Add a host to, or take it from, those that have a repository; whether that changed anything. */
 bool set_ready_on(struct repo *r, const char *host, bool ready);
+
+/* Nothing that h owned runs there any more, or, when not `all`, nothing guarded: by proof. */
+void free_guests(struct apply *a, const char *host, bool all);
+/* Whether this guest's runs are to be guarded: HA is on for the pool and for it. */
+bool is_protected(const struct apply *a, const struct guest *g);
 
 /* --- events (event.c) */
 

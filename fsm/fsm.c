@@ -300,6 +300,7 @@ static int check_index(struct fsm *f, uint64_t index, struct err *e)
 
 int fsm_apply(struct fsm *f,
               uint64_t index,
+              uint64_t term,
               const void *data,
               size_t len,
               struct fsm_applied_entry *ret,
@@ -326,7 +327,8 @@ int fsm_apply(struct fsm *f,
         ret->outcome = first;
         return advance(f, index, e);
     }
-    struct apply a = {.f = f, .t = f->txn, .entry = &en, .index = index, .out = &ret->outcome};
+    struct apply a = {
+        .f = f, .t = f->txn, .entry = &en, .index = index, .term = term, .out = &ret->outcome};
     apply_new(&a);
     return advance(f, index, e);
 }

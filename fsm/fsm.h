@@ -74,7 +74,10 @@ struct fsm_applied_entry {
     struct outcome outcome;
 };
 
-/* begin, then apply for each entry in index order, then commit: one LMDB transaction. An entry that
+/* `term` is the one under which the entry stands in the log: some commands hold only under the term
+ * of the master that proposed them.
+ *
+ * begin, then apply for each entry in index order, then commit: one LMDB transaction. An entry that
  * cannot be decoded, of an unknown command, or rejected by a precondition is applied as well: its
  * outcome says so. The return is not 0 only when this replica itself is broken (ERR_IO,
  * ERR_NO_SPACE, ERR_CORRUPT, or ERR_DIVERGED at a check entry whose hash differs): the caller must
@@ -82,6 +85,7 @@ struct fsm_applied_entry {
 int fsm_begin(struct fsm *f, struct err *e);
 int fsm_apply(struct fsm *f,
               uint64_t index,
+              uint64_t term,
               const void *data,
               size_t len,
               struct fsm_applied_entry *ret,
@@ -151,6 +155,9 @@ uint64_t fsm_last_event(struct fsm_view *v);  /* Newest; 0 when there is none. *
 
 /* Memory promised on a host: guests that it owns or that are on their way to it. */
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host);
+
+/* Guests that a host owns; their rows are not read. */
+uint32_t fsm_guests_on(struct fsm_view *v, const char *host);
 
 /* Counts, for status lines. */
 struct fsm_counts {

@@ -187,6 +187,11 @@ uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host)
     return rows_reserved_mib(v->t, host);
 }
 
+uint32_t fsm_guests_on(struct fsm_view *v, const char *host)
+{
+    return rows_guests_on(v->t, host);
+}
+
 uint64_t fsm_log_time(struct fsm_view *v)
 {
     return v->sys.now_ms;

@@ -254,7 +254,7 @@ static int write_run(struct disk_write *first, int *ret_errno)
     size_t total = 0;
     struct disk_write *w = first;
     while (w != NULL && n < GATHER && w->offset == first->offset + total) {
-        iov[n].iov_base = (void *)(uintptr_t)w->data;
+        iov[n].iov_base = (void *)w->data;
         iov[n].iov_len = w->len;
         total += w->len;
         n++;
@@ -291,6 +291,7 @@ static int write_run(struct disk_write *first, int *ret_errno)
 /* Write and sync one group: a list of writes to one file. */
 static int write_group(struct disk_write *group)
 {
+    const int fd = os_file(group->file)->fd;
     int errnum = 0;
     struct disk_write *w = group;
     while (w != NULL && errnum == 0) {
@@ -298,7 +299,7 @@ static int write_group(struct disk_write *group)
             w = w->next;
         }
     }
-    if (errnum == 0 && fdatasync(os_file(group->file)->fd) != 0) {
+    if (errnum == 0 && fdatasync(fd) != 0) {
         return ERR_IO; /* Also a sync that says ENOSPC: the pages may be gone. */
     }
     if (errnum == ENOSPC || errnum == EDQUOT) {

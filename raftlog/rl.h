@@ -35,6 +35,7 @@ struct rl_peer {
     bool out_up;                     /* Ours to it. */
     bool told_up;                    /* The node knows of both. */
     bool blank;                      /* It answered that it has no data directory of this member. */
+    int refusal;                     /* What it refuses us for, and the log was told; 0: nothing. */
     uint64_t incarnation;
     uint64_t heard_ms; /* When its last frame came; 0 never. */
 };

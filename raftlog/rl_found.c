@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -277,6 +278,10 @@ static int recover_member(struct raftlog *rl, struct err *e)
     rc = rc == ERR_NOT_FOUND ? err_set(e, ERR_CORRUPT, "vote-a and vote-b are missing") : rc;
     rc = rc == 0 ? log_open(rl, /*create=*/false, &l, e) : rc;
     rc = rc == 0 ? snap_newest(rl->disk, &rl->guard.record.pool, &found, m, e) : rc;
+    if (rc == 0 && found.damaged > 0) {
+        log_line(LOG_WARN, "snapshot_damaged", "file", found.damaged_name, "err", found.why.msg,
+                 NULL);
+    }
     rc = rc == 0 ? recover_rest(rl, &l, &found, m, e) : rc;
     found_done(&l);
     free(m);

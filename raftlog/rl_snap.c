@@ -134,12 +134,10 @@ struct rl_snap_out {
 static void out_free(struct rl_snap_out *o)
 {
     struct rl_snap_out **p = &o->rl->outs;
-    while (*p != NULL && *p != o) {
+    while (*p != o) {
         p = &(*p)->next;
     }
-    if (*p == o) {
-        *p = o->next;
-    }
+    *p = o->next;
     disk_close(o->file);
     free(o);
 }
@@ -566,11 +564,13 @@ void rl_snap_close(struct raftlog *rl)
 
 void rl_snap_end(struct raftlog *rl)
 {
-    while (rl->jobs != NULL) {
-        job_end(rl->jobs);
+    for (struct rl_snap_job *j = rl->jobs, *next; j != NULL; j = next) {
+        next = j->next;
+        job_end(j);
     }
-    while (rl->outs != NULL) {
-        out_free(rl->outs);
+    for (struct rl_snap_out *o = rl->outs, *next; o != NULL; o = next) {
+        next = o->next;
+        out_free(o);
     }
     if (rl->in != NULL) {
         rl->in->checking = false;

@@ -35,9 +35,9 @@ struct disk;
 struct wal;
 
 /* Bytes of a segment: the default, and the least (for tests; entries must fit in one). */
-#define WAL_SEGMENT_DEFAULT (8u * 1024u * 1024u)
-#define WAL_SEGMENT_MIN     (16u * 1024u)
-#define WAL_SEGMENT_MAX     (256u * 1024u * 1024u)
+#define WAL_SEGMENT_DEFAULT (8ul * 1024u * 1024u)
+#define WAL_SEGMENT_MIN     (16ul * 1024u)
+#define WAL_SEGMENT_MAX     (256ul * 1024u * 1024u)
 
 struct wal_entry {
     uint64_t index;

@@ -17,6 +17,7 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/deadlines.h"
 
 #define CHECK_PERIOD_MS    10000u
 #define TRANSFER_PERIOD_MS 10000u
@@ -28,6 +29,7 @@ struct control {
     uint64_t check_at_ms;
     uint64_t check_index;
     uint64_t transfer_at_ms;
+    struct deadlines deadlines;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -42,6 +44,9 @@ struct control *control_new(struct daemon *d)
 
 struct control *control_free(struct control *c)
 {
+    if (c != NULL) {
+        deadlines_clear(&c->deadlines);
+    }
     free(c);
     return NULL;
 }
@@ -243,19 +248,19 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
 
 /* --- deadlines */
 
-static void control_deadlines(struct control *c, struct fsm_view *v)
+static void control_deadlines(struct control *c, struct fsm_view *v, uint64_t now_ms)
 {
-    uint64_t now = c->d->clock->wall_ms(c->d->clock);
     struct op op = {0};
+    deadlines_begin(&c->deadlines);
     for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
-        if (op.deadline_ms == 0 || now < op.deadline_ms || op.phase == OP_PHASE_SWITCHED) {
-            continue;
+        if (deadlines_look(&c->deadlines, &op, now_ms)) {
+            struct cmd_op_expire expire;
+            schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
+            expire.id = op.id;
+            propose(c, COMMAND_op_expire, &expire);
         }
-        struct cmd_op_expire expire;
-        schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
-        expire.id = op.id;
-        propose(c, COMMAND_op_expire, &expire);
     }
+    deadlines_end(&c->deadlines);
 }
 
 /* --- checks */
@@ -309,6 +314,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     raftlog_status(c->d->rl, &st);
     if (!st.leading || c->d->diverged) {
         c->leading_since_ms = 0;
+        deadlines_clear(&c->deadlines);
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -325,7 +331,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     }
     control_members(c, &census);
     control_silence(c, v, &census, now_ms);
-    control_deadlines(c, v);
+    control_deadlines(c, v, now_ms);
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     (void)fsm_view_close(v);

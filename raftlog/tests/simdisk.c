@@ -7,6 +7,8 @@
 
 #include "raftlog/tests/simdisk_impl.h"
 
+#define BLOCK 4096u
+
 static struct simdisk *of(struct disk *d)
 {
     return CONTAINER_OF(d, struct simdisk, base);
@@ -38,7 +40,11 @@ void sd_inode_unref(struct inode *i)
 
 void sd_inode_room(struct inode *i, uint64_t size)
 {
-    if (size > i->cap) {
+    if (size > i->cap && i->cap == 0) { /* Fresh memory costs nothing until it is written to. */
+        i->now = mem_new(size, 1);
+        i->disk = mem_new(size, 1);
+        i->cap = size;
+    } else if (size > i->cap) {
         uint64_t cap = max_u64(size, i->cap * 2);
         i->now = mem_grow(i->now, cap, 1);
         i->disk = mem_grow(i->disk, cap, 1);
@@ -156,15 +162,28 @@ static int say(struct err *e, int code, const char *what, const char *name)
     return err_sys(e, ERR_IO, code == ERR_NO_SPACE ? ENOSPC : EIO, "%s %s", what, name);
 }
 
-static uint64_t used(const struct simdisk *sd)
+/* Room is given out in blocks: a file may grow within its last one on a full disk. */
+static uint64_t blocks(uint64_t size)
+{
+    return (size + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+uint64_t simdisk_used(const struct simdisk *sd)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < FILES; i++) {
         if (sd->now[i].inode != NULL) {
-            sum += sd->now[i].inode->now_size;
+            sum += blocks(sd->now[i].inode->now_size);
         }
     }
     return sum;
+}
+
+static bool no_room(const struct simdisk *sd, const struct inode *i, uint64_t size)
+{
+    uint64_t have = blocks(i->now_size);
+    return blocks(size) > have && sd->o.capacity_bytes > 0 &&
+           simdisk_used(sd) + blocks(size) - have > sd->o.capacity_bytes;
 }
 
 /* --- the seam's calls */
@@ -195,14 +214,32 @@ static int sim_open(struct disk *d,
     f->sd = sd;
     f->inode = inode_ref(n->inode);
     (void)str_copy(f->name, sizeof f->name, name);
+    f->next = sd->open;
+    f->prev = &sd->open;
+    if (f->next != NULL) {
+        f->next->prev = &f->next;
+    }
+    sd->open = f;
     *ret = &f->base;
     return 0;
 }
 
-static void sim_close(struct disk_file *f)
+static void sim_close(struct disk_file *base)
 {
-    sd_inode_unref(file_of(f)->inode);
-    free(file_of(f));
+    struct sim_file *f = file_of(base);
+    *f->prev = f->next;
+    if (f->next != NULL) {
+        f->next->prev = f->prev;
+    }
+    sd_inode_unref(f->inode);
+    free(f);
+}
+
+void simdisk_close_files(struct simdisk *sd)
+{
+    while (sd->open != NULL) {
+        sim_close(&sd->open->base);
+    }
 }
 
 static int sim_size(struct disk_file *f, uint64_t *ret, struct err *e)
@@ -229,8 +266,7 @@ sim_put(struct simdisk *sd, struct inode *i, uint64_t offset, const void *data, 
 {
     int rc = meet(sd);
     uint64_t end = offset + len;
-    if (rc == 0 && end > i->now_size && sd->o.capacity_bytes > 0 &&
-        used(sd) + end - i->now_size > sd->o.capacity_bytes) {
+    if (rc == 0 && no_room(sd, i, end)) {
         rc = ERR_NO_SPACE;
     }
     if (rc != 0 && (sd->fault_at > 0 || (sd->dead && rng_below(&sd->rng, 2) == 0))) {
@@ -288,8 +324,7 @@ static int sim_allocate(struct disk_file *f, uint64_t size, struct err *e)
     struct sim_file *file = file_of(f);
     struct simdisk *sd = file->sd;
     int rc = meet(sd);
-    if (rc == 0 && size > file->inode->now_size && sd->o.capacity_bytes > 0 &&
-        used(sd) + size - file->inode->now_size > sd->o.capacity_bytes) {
+    if (rc == 0 && no_room(sd, file->inode, size)) {
         rc = ERR_NO_SPACE;
     }
     if (rc != 0) {
@@ -363,7 +398,7 @@ static int sim_space(struct disk *d, uint64_t *ret_free, uint64_t *ret_total, st
     (void)e;
     struct simdisk *sd = of(d);
     uint64_t total = sd->o.capacity_bytes == 0 ? 1ull << 40 : sd->o.capacity_bytes;
-    uint64_t have = used(sd);
+    uint64_t have = simdisk_used(sd);
     *ret_total = total;
     *ret_free = have >= total ? 0 : total - have;
     return 0;
@@ -460,6 +495,25 @@ static void end_task(struct simdisk *sd)
     }
     sd->task_done_us = sd->now_us + sd->o.task_us;
     t->done(t);
+}
+
+void simdisk_finish(struct simdisk *sd)
+{
+    while (!sd->dead && (sd->group != NULL || sd->task_first != NULL)) {
+        struct disk_task *t = sd->task_first;
+        if (sd->group != NULL) {
+            if (sd->group_code == 0 && meet(sd) == 0) {
+                inode_sync(file_of(sd->group->file)->inode);
+            }
+            sd->group = NULL;
+            start_group(sd);
+        } else {
+            t->work(t);
+            sd->task_first = t->next;
+        }
+    }
+    sd->group = sd->write_first = sd->write_last = NULL;
+    sd->task_first = sd->task_last = NULL;
 }
 
 uint64_t simdisk_next_us(const struct simdisk *sd)

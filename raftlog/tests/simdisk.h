@@ -30,6 +30,13 @@ void simdisk_free(struct simdisk *sd);
 int simdisk_take(struct simdisk *sd, struct disk **ret, struct err *e);
 void simdisk_release(struct simdisk *sd);
 
+/* As a process does that ends in good order: what is queued is written and worked off, but nothing
+ * is told any more. */
+void simdisk_finish(struct simdisk *sd);
+
+/* As the kernel does for a process that is dead: close what it left open. */
+void simdisk_close_files(struct simdisk *sd);
+
 /* Time of the next completion; UINT64_MAX: nothing is under way. */
 uint64_t simdisk_next_us(const struct simdisk *sd);
 
@@ -40,7 +47,7 @@ void simdisk_run(struct simdisk *sd, uint64_t now_us);
 void simdisk_drain(struct simdisk *sd);
 
 /* The process dies (and with `power` the machine): nothing under way completes any more. Files that
- * were open must still be closed by their owners. The disk can be taken again. */
+ * were open must still be closed by their owners, or by simdisk_close_files(). The disk can be taken again. */
 void simdisk_crash(struct simdisk *sd, bool power);
 
 enum simdisk_fault {
@@ -59,6 +66,8 @@ bool simdisk_dead(const struct simdisk *sd);
 uint64_t simdisk_calls(const struct simdisk *sd);
 
 void simdisk_set_capacity(struct simdisk *sd, uint64_t bytes);
+/* Bytes that its files take up, in whole blocks. */
+uint64_t simdisk_used(const struct simdisk *sd);
 void simdisk_set_latency(struct simdisk *sd, uint64_t min_us, uint64_t max_us);
 
 /* Rot: flip one bit, in the cache and on the disk. */

@@ -26,6 +26,7 @@ struct sim_file {
     struct disk_file base;
     struct simdisk *sd;
     struct inode *inode;
+    struct sim_file *next, **prev; /* In the disk's list of open files. */
     char name[DISK_NAME_SIZE];
 };
 
@@ -45,6 +46,7 @@ struct simdisk {
     struct name disk[FILES];
     struct change *changes;
     uint32_t changes_n;
+    struct sim_file *open;
     bool taken;
     bool dead;
     bool full;

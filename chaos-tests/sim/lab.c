@@ -1,0 +1,269 @@
+/* The phases of a run. */
+
+#include "chaos-tests/sim/lab.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/util.h"
+
+#include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/truth.h"
+#include "chaos-tests/sim/vnet.h"
+#include "chaos-tests/sim/vsys.h"
+#include "chaos-tests/sim/workload.h"
+
+/* Bounds, in seconds of simulated time. */
+#define FORM_S  60
+#define REST_S  240
+#define CALM_S  3 /* Clients go on for so long after healing. */
+#define STEP_NS (100 * NS_PER_MS)
+
+struct lab lab;
+
+/* --- violations */
+
+void lab_fail(const char *checker, const char *fmt, ...)
+{
+    if (lab.failure[0] != '\0') {
+        return;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(lab.failure, sizeof lab.failure, fmt, ap);
+    va_end(ap);
+    lab.checker = checker;
+    lab.failed_ns = world.now_ns;
+    world.stop = true;
+}
+
+/* --- things for later */
+
+static struct later {
+    struct vevent ev;
+    void (*fn)(void *ctx, uint64_t arg);
+    void *ctx;
+    uint64_t arg;
+    struct later *next, **prev;
+} * laters;
+
+static void later_forget(struct later *l)
+{
+    vevent_clear(&l->ev);
+    *l->prev = l->next;
+    if (l->next != NULL) {
+        l->next->prev = l->prev;
+    }
+    world_free(l);
+}
+
+static void later_due(struct vevent *ev)
+{
+    struct later *l = CONTAINER_OF(ev, struct later, ev);
+    struct later copy = *l;
+    later_forget(l);
+    copy.fn(copy.ctx, copy.arg);
+}
+
+void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint64_t arg)
+{
+    struct later *l = world_new(1, sizeof *l);
+    l->ev.fire = later_due;
+    l->fn = fn;
+    l->ctx = ctx;
+    l->arg = arg;
+    l->next = laters;
+    l->prev = &laters;
+    if (l->next != NULL) {
+        l->next->prev = &l->next;
+    }
+    laters = l;
+    vevent_set(&l->ev, world.now_ns + ns);
+}
+
+/* --- looking */
+
+struct vhost *lab_host_of(const struct proc *p)
+{
+    uint32_t i = p->machine->index;
+    return i < lab.o.hosts && p->machine == &lab.hosts[i].m ? &lab.hosts[i] : NULL;
+}
+
+struct vhost *lab_host_named(const char *name)
+{
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        if (strcmp(lab.hosts[i].m.name, name) == 0) {
+            return &lab.hosts[i];
+        }
+    }
+    return NULL;
+}
+
+/* Says what is missing until the pool is at rest; NULL: nothing. */
+static const char *unrest(char *to, size_t size)
+{
+    struct vhost_state first = {0};
+    uint32_t leaders = 0;
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost_state s;
+        struct vhost *h = &lab.hosts[i];
+        const char *what = NULL;
+        char open[448];
+        if (!vhost_look(h, &s)) {
+            what = "does not run";
+        } else if (s.diverged) {
+            what = "has stopped its replica";
+        } else if (s.blank) {
+            what = "is blank";
+        } else if (!s.current || s.leader == 0) {
+            what = "knows no master";
+        } else if (s.ops_open > 0) {
+            (void)snprintf(open, sizeof open, "has operation %s under way", s.op);
+            what = open;
+        } else if (s.hosts_up < lab.o.hosts) {
+            what = "does not see every host up";
+        } else if (i > 0 && (s.applied != first.applied || s.state_hash != first.state_hash)) {
+            what = "has another state than the first host";
+        }
+        if (what != NULL) {
+            (void)snprintf(to, size, "%s %s", h->m.name, what);
+            return to;
+        }
+        leaders += s.leads;
+        first = i == 0 ? s : first;
+    }
+    if (leaders != 1) {
+        (void)snprintf(to, size, "%u hosts lead", leaders);
+        return to;
+    }
+    return workload_unrest(&lab.hosts[0], to, size);
+}
+
+/* Run until the pool is at rest, at most for so long. */
+static bool run_to_rest(uint64_t limit_s, const char *who)
+{
+    char why[512] = "";
+    uint64_t limit_ns = world.now_ns + limit_s * NS_PER_S;
+    uint32_t calm = 0;
+    while (world.now_ns < limit_ns && !world.stop) {
+        world_run(world.now_ns + STEP_NS);
+        bool rest = workload_idle() && unrest(why, sizeof why) == NULL;
+        calm = rest ? calm + 1 : 0;
+        if (calm == 5) {
+            return true;
+        }
+    }
+    lab_fail(who, "after %llu s %s", (unsigned long long)limit_s,
+             why[0] == '\0' ? "clients still wait for answers" : why);
+    return false;
+}
+
+/* --- phases */
+
+static void boot(void)
+{
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        char name[MACHINE_NAME];
+        (void)snprintf(name, sizeof name, "h%u", i + 1);
+        vhost_init(&lab.hosts[i], i, name);
+        vhost_start(&lab.hosts[i]);
+    }
+    workload_begin();
+    world_run(NS_PER_S);
+    workload_form();
+    uint64_t limit_ns = world.now_ns + FORM_S * NS_PER_S;
+    while (!workload_formed() && world.now_ns < limit_ns && !world.stop) {
+        world_run(world.now_ns + STEP_NS);
+    }
+    if (!workload_formed()) {
+        lab_fail("form", "the pool was not formed in %d s", FORM_S);
+        return;
+    }
+    (void)run_to_rest(FORM_S, "form");
+}
+
+static void safety(void)
+{
+    lab.phase = LAB_SAFETY;
+    workload_start();
+    faults_begin();
+    world_run(world.now_ns + lab.o.safety_s * NS_PER_S);
+}
+
+static void heal(void)
+{
+    lab.phase = LAB_HEAL;
+    lab.healed_ns = world.now_ns;
+    faults_heal();
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost *h = &lab.hosts[i];
+        vhost_freeze(h, false);
+        vhost_pause(h, false);
+        vhost_power_on(h);
+        vhost_start(h);
+    }
+    world_run(world.now_ns + CALM_S * NS_PER_S);
+    workload_stop();
+}
+
+static void liveness(void)
+{
+    if (!world.stop && run_to_rest(REST_S, "liveness")) {
+        lab.rested_ns = world.now_ns;
+        workload_check(&lab.hosts[0]);
+    }
+}
+
+/* A replica that stops by itself is a violation, whatever else the run shows. */
+static void log_seen(struct proc *p, const char *event, const char *line)
+{
+    if (strcmp(event, "replica_stopped") == 0 && !lab.disk_faults) {
+        lab_fail("replicas", "%s: %s", p->name, line);
+    }
+}
+
+bool lab_boot(const struct lab_options *o)
+{
+    lab = (struct lab){.o = *o};
+    proc_log_print = o->print;
+    proc_log_line = log_seen;
+    world_begin(o->seed);
+    vsys_begin();
+    vnet_begin();
+    truth_begin();
+    observe_begin();
+    boot();
+    return lab.failure[0] == '\0';
+}
+
+bool lab_run(const struct lab_options *o)
+{
+    if (lab_boot(o)) {
+        safety();
+    }
+    if (!world.stop) {
+        heal();
+    }
+    liveness();
+    lab.phase = LAB_OVER;
+    lab.applied = observe_last();
+    return lab.failure[0] == '\0';
+}
+
+void lab_end(void)
+{
+    while (laters != NULL) {
+        later_forget(laters);
+    }
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        vhost_done(&lab.hosts[i]);
+    }
+    workload_end();
+    truth_end();
+    observe_end();
+    vnet_end();
+    vsys_end();
+    world_end();
+}

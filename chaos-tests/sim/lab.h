@@ -1,0 +1,74 @@
+/* One run: a pool of simulated hosts, its clients, what is broken, and what was found wrong.
+ *
+ *   boot      the daemons start, one founds a pool, the others are added
+ *   safety    clients work, faults strike
+ *   heal      everything is whole again; clients stop soon after
+ *   liveness  within its bound the pool must come to rest: one master, every host up with the same
+ *             state, no operation open, every guest where the state says
+ *
+ * A run ends at the first violation. */
+
+#ifndef CHAOS_SIM_LAB_H
+#define CHAOS_SIM_LAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chaos-tests/sim/vhost.h"
+
+#define LAB_HOSTS_MAX   64
+#define LAB_CLIENTS_MAX 16
+#define LAB_TEXT        640
+
+struct lab_options {
+    uint64_t seed;
+    uint32_t hosts;    /* 1 .. LAB_HOSTS_MAX. */
+    uint32_t clients;  /* 0 .. LAB_CLIENTS_MAX. */
+    uint64_t safety_s; /* Simulated seconds under faults. */
+    uint64_t faults;   /* Bit i: row i of faults.def may strike. */
+    bool all_faults;   /* All of those, not a random subset. */
+    bool print;        /* Log lines as they come. */
+    const char *dir;   /* An empty directory on a memory file system: the working directory. */
+};
+
+enum lab_phase {
+    LAB_BOOT,
+    LAB_SAFETY,
+    LAB_HEAL,
+    LAB_OVER
+};
+
+struct lab {
+    struct lab_options o;
+    struct vhost hosts[LAB_HOSTS_MAX];
+    enum lab_phase phase;
+    bool disk_faults;       /* The disks of this run misbehave beyond power cuts. */
+    char failure[LAB_TEXT]; /* What was found wrong; empty: nothing. */
+    const char *checker;    /* Who found it. */
+    uint64_t failed_ns;
+    uint64_t healed_ns, rested_ns;
+    /* Counted, for the line at the end. */
+    uint64_t asked, acked, refused, unsure, faults_struck, migrations, applied;
+    uint64_t turns;
+};
+
+extern struct lab lab;
+
+/* Do it. false: something is wrong (lab.failure). The world is left for lab_end(). */
+bool lab_run(const struct lab_options *o);
+void lab_end(void);
+/* The run as far as the pool is formed, for tests; lab_end() ends it too. */
+bool lab_boot(const struct lab_options *o);
+
+/* A violation, found by `checker`. Only the first one counts. */
+void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Call it later, in the world's context. Forgotten with the run. */
+void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint64_t arg);
+
+/* The host of this process; NULL: it is no daemon. */
+struct vhost *lab_host_of(const struct proc *p);
+/* By name; NULL. */
+struct vhost *lab_host_named(const char *name);
+
+#endif

@@ -1,0 +1,141 @@
+#include "chaos-tests/sim/observe.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+#include "core/util.h"
+
+#include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/proc.h"
+#include "chaos-tests/sim/world.h"
+#include "fsm/fsm.h"
+
+/* What was first seen at an index. */
+struct seen {
+    uint64_t entry; /* Hash of its bytes; 0: not seen. */
+    uint64_t state; /* Hash of the state after it; 0: not seen (it was inside a batch). */
+    char entry_by[MACHINE_NAME], state_by[MACHINE_NAME];
+};
+
+static struct seen *seen;
+static uint64_t cap, last;
+
+void observe_begin(void)
+{
+    last = 0;
+}
+
+void observe_end(void)
+{
+    world_free(seen);
+    seen = NULL;
+    cap = 0;
+}
+
+uint64_t observe_last(void)
+{
+    return last;
+}
+
+static struct seen *at(uint64_t index)
+{
+    if (index >= cap) {
+        uint64_t more = max_u64(cap * 2, index + 1024);
+        seen = world_grow(seen, more, sizeof *seen);
+        memset(seen + cap, 0, (more - cap) * sizeof *seen);
+        cap = more;
+    }
+    last = max_u64(last, index);
+    return &seen[index];
+}
+
+void observe_entry(uint64_t index, const void *data, size_t len)
+{
+    struct seen *s = at(index);
+    uint64_t hash = (data == NULL ? 1 : hash_bytes(data, len).lo) | 1;
+    world_note('a', proc_now->number, index);
+    if (s->entry == 0) {
+        s->entry = hash;
+        (void)str_copy(s->entry_by, sizeof s->entry_by, proc_now->name);
+    } else if (s->entry != hash) {
+        lab_fail("replicas", "entry %llu is another one on %s than on %s",
+                 (unsigned long long)index, proc_now->name, s->entry_by);
+    }
+}
+
+void observe_state(uint64_t index, struct hash128 hash)
+{
+    struct seen *s = at(index);
+    uint64_t state = (hash.lo ^ hash.hi) | 1;
+    world_note('h', index, state);
+    if (s->state == 0) {
+        s->state = state;
+        (void)str_copy(s->state_by, sizeof s->state_by, proc_now->name);
+    } else if (s->state != state) {
+        lab_fail("replicas", "the state at %llu is another one on %s than on %s",
+                 (unsigned long long)index, proc_now->name, s->state_by);
+    }
+}
+
+int __real_fsm_apply(struct fsm *f,
+                     uint64_t index,
+                     uint64_t term,
+                     const void *data,
+                     size_t len,
+                     struct fsm_applied_entry *ret,
+                     struct err *e);
+int __wrap_fsm_apply(struct fsm *f,
+                     uint64_t index,
+                     uint64_t term,
+                     const void *data,
+                     size_t len,
+                     struct fsm_applied_entry *ret,
+                     struct err *e);
+int __real_fsm_skip(struct fsm *f, uint64_t index, struct err *e);
+int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e);
+int __real_fsm_commit_later(struct fsm *f, struct err *e);
+int __wrap_fsm_commit_later(struct fsm *f, struct err *e);
+int __real_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
+int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
+
+int __wrap_fsm_apply(struct fsm *f,
+                     uint64_t index,
+                     uint64_t term,
+                     const void *data,
+                     size_t len,
+                     struct fsm_applied_entry *ret,
+                     struct err *e)
+{
+    int rc = __real_fsm_apply(f, index, term, data, len, ret, e);
+    if (rc == 0) {
+        observe_entry(index, data, len);
+    }
+    return rc;
+}
+
+int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e)
+{
+    int rc = __real_fsm_skip(f, index, e);
+    if (rc == 0) {
+        observe_entry(index, NULL, 0);
+    }
+    return rc;
+}
+
+int __wrap_fsm_commit_later(struct fsm *f, struct err *e)
+{
+    int rc = __real_fsm_commit_later(f, e);
+    if (rc == 0) {
+        observe_state(fsm_applied(f), fsm_hash(f));
+    }
+    return rc;
+}
+
+int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e)
+{
+    int rc = __real_fsm_snapshot_load(f, read, ctx, e);
+    if (rc == 0) {
+        observe_state(fsm_applied(f), fsm_hash(f));
+    }
+    return rc;
+}

@@ -1,0 +1,220 @@
+#include "chaos-tests/sim/truth.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+#include "chaos-tests/sim/lab.h"
+
+#define COPIES 16384
+
+struct copy {
+    bool used;
+    bool runs;
+    uint32_t host;
+    struct id uuid;
+    uint64_t epoch;
+    uint64_t shutdown_ms; /* It will power itself off then, by its machine's clock; 0: no. */
+    struct vevent off;
+    char file[96]; /* Name without its folder. */
+};
+
+static struct copy *copies;
+static uint32_t n_copies; /* In use at most so many slots from the beginning. */
+
+void truth_begin(void)
+{
+    copies = world_new(COPIES, sizeof *copies);
+    n_copies = 0;
+}
+
+void truth_end(void)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        vevent_clear(&copies[i].off);
+    }
+    world_free(copies);
+    copies = NULL;
+    n_copies = 0;
+}
+
+static struct copy *find_file(uint32_t host, const char *file)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        if (copies[i].used && copies[i].host == host && strcmp(copies[i].file, file) == 0) {
+            return &copies[i];
+        }
+    }
+    return NULL;
+}
+
+static void power_off(struct vevent *ev)
+{
+    struct copy *c = CONTAINER_OF(ev, struct copy, off);
+    c->runs = false;
+}
+
+static struct copy *copy_add(uint32_t host, const char *file)
+{
+    uint32_t i = 0;
+    while (i < n_copies && copies[i].used) {
+        i++;
+    }
+    if (i == COPIES) {
+        lab_fail("truth", "more than %d copies of guests", COPIES);
+        return NULL;
+    }
+    n_copies = i == n_copies ? n_copies + 1 : n_copies;
+    copies[i] = (struct copy){.used = true, .host = host, .off = {.fire = power_off}};
+    (void)str_copy(copies[i].file, sizeof copies[i].file, file);
+    return &copies[i];
+}
+
+static void copy_gone(struct copy *c)
+{
+    vevent_clear(&c->off);
+    world_note('g', c->host, c->epoch);
+    *c = (struct copy){0};
+}
+
+static void check_alone(const struct copy *c)
+{
+    char uuid[ID_TEXT_SIZE];
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct copy *o = &copies[i];
+        if (o != c && o->used && o->runs && id_equal(&o->uuid, &c->uuid)) {
+            lab_fail(
+                "truth", "guest %s runs under epoch %llu on %s and under epoch %llu on %s at once",
+                id_text(&c->uuid, uuid), (unsigned long long)o->epoch, lab.hosts[o->host].m.name,
+                (unsigned long long)c->epoch, lab.hosts[c->host].m.name);
+        }
+    }
+}
+
+/* The file has been written: this is what the copy is now. */
+static void copy_is(uint32_t host, const char *path, const char *file)
+{
+    const char *uuid;
+    const char *state;
+    json_int_t epoch, since, shutdown;
+    json_t *root = json_load_file(path, 0, NULL);
+    if (root == NULL ||
+        json_unpack(root, "{s:s, s:I, s:s, s:I, s:I}", "uuid", &uuid, "epoch", &epoch, "state",
+                    &state, "since_ms", &since, "shutdown_ms", &shutdown) != 0) {
+        lab_fail("truth", "%s is no copy's file", path);
+        json_decref(root);
+        return;
+    }
+    struct copy *c = find_file(host, file);
+    c = c == NULL ? copy_add(host, file) : c;
+    if (c != NULL) {
+        (void)id_parse(uuid, &c->uuid);
+        c->epoch = (uint64_t)epoch;
+        c->shutdown_ms = (uint64_t)shutdown;
+        bool runs = since != 0;
+        world_note('G', host, c->epoch * 2 + runs);
+        c->runs = runs;
+        vevent_clear(&c->off);
+        if (runs && shutdown != 0) {
+            vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock, c->shutdown_ms * NS_PER_MS));
+        }
+        if (runs) {
+            check_alone(c);
+        }
+    }
+    json_decref(root);
+}
+
+/* --- what is done to files */
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+/* The name of a copy's file, if it is one of the process that runs. */
+static const char *copy_file(const char *path, uint32_t *ret_host)
+{
+    const struct vhost *h = proc_now == NULL ? NULL : lab_host_of(proc_now);
+    size_t len = strlen(path);
+    if (h == NULL || len < 4 || strcmp(path + len - 4, ".sim") != 0) {
+        return NULL;
+    }
+    *ret_host = h->m.index;
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    uint32_t host;
+    const char *file = copy_file(to, &host);
+    int r = __real_rename(from, to);
+    if (r == 0 && file != NULL) {
+        struct heap *was = heap_switch(NULL);
+        copy_is(host, to, file);
+        (void)heap_switch(was);
+    }
+    return r;
+}
+
+int __wrap_unlink(const char *path)
+{
+    uint32_t host;
+    const char *file = copy_file(path, &host);
+    int r = __real_unlink(path);
+    if (r == 0 && file != NULL) {
+        struct copy *c = find_file(host, file);
+        if (c != NULL) {
+            copy_gone(c);
+        }
+    }
+    return r;
+}
+
+/* --- looking */
+
+void truth_power_cut(uint32_t host)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        if (copies[i].used && copies[i].host == host) {
+            copy_gone(&copies[i]);
+        }
+    }
+}
+
+bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct copy *c = &copies[i];
+        if (c->used && c->host == host && c->epoch == epoch && id_equal(&c->uuid, uuid)) {
+            return c->runs;
+        }
+    }
+    return false;
+}
+
+void truth_count(uint32_t *ret_copies, uint32_t *ret_running)
+{
+    *ret_copies = *ret_running = 0;
+    for (uint32_t i = 0; i < n_copies; i++) {
+        *ret_copies += copies[i].used;
+        *ret_running += copies[i].used && copies[i].runs;
+    }
+}
+
+bool truth_pick(uint32_t host, struct rng *rng, struct id *ret_uuid, uint64_t *ret_epoch)
+{
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct copy *c = &copies[i];
+        if (c->used && c->runs && c->host == host && rng_below(rng, ++seen) == 0) {
+            *ret_uuid = c->uuid;
+            *ret_epoch = c->epoch;
+        }
+    }
+    return seen > 0;
+}

@@ -1,0 +1,29 @@
+/* The hypervisors' truth: which copies of guests exist, and which of them execute.
+ *
+ * A guest of driver sim is a file, so the truth is what is done to those files (rename and unlink
+ * are wrapped), whatever any daemon believes. Two copies of one guest that execute at one moment
+ * are a violation, found when the second begins. */
+
+#ifndef CHAOS_SIM_TRUTH_H
+#define CHAOS_SIM_TRUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/id.h"
+
+void truth_begin(void);
+void truth_end(void);
+
+/* The host lost its power: its guests are gone. */
+void truth_power_cut(uint32_t host);
+
+/* Whether this copy exists on the host, and executes. */
+bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch);
+/* Copies that exist, and those of them that execute, on all hosts. */
+void truth_count(uint32_t *ret_copies, uint32_t *ret_running);
+/* A random copy that executes on this host; false: none does. */
+struct rng;
+bool truth_pick(uint32_t host, struct rng *rng, struct id *ret_uuid, uint64_t *ret_epoch);
+
+#endif

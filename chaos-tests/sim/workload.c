@@ -1,0 +1,290 @@
+/* Asking, asking again, remembering. */
+
+#include "chaos-tests/sim/workload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/mp.h"
+#include "core/util.h"
+
+#include "chaos-tests/sim/vloop.h"
+#include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
+
+#define TRIES_MAX 12
+
+struct workload wl;
+
+static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms);
+
+/* --- what came of it */
+
+static void ask_done(struct worker *w)
+{
+    world_free(w->ask.body);
+    w->ask = (struct ask){0};
+}
+
+static void remember(struct worker *w, const struct outcome *o)
+{
+    struct wanted *g = w->ask.guest >= 0 ? &wl.guests[w->ask.guest] : NULL;
+    if (o->code == 0) {
+        lab.acked++;
+    } else {
+        lab.refused++;
+    }
+    lab.migrations += w->ask.number == COMMAND_guest_migrate && o->code == 0;
+    if (g != NULL && o->code == 0 && w->ask.number == COMMAND_guest_create) {
+        g->made = PROMISED;
+    } else if (g != NULL && o->code == 0 && w->ask.number == COMMAND_guest_delete) {
+        g->deleted = true;
+    }
+}
+
+/* Errors after which nobody knows, or which another host may not have. */
+static bool try_again(int code)
+{
+    switch (code) {
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+    case ERR_UNSURE:
+    case ERR_NO_QUORUM:
+    case ERR_NO_POOL:
+    case ERR_BUSY:
+    case ERR_NO_SPACE:
+    case ERR_CANCELLED: return true;
+    default: return false;
+    }
+}
+
+static int read_outcome(const struct rpc_msg *m, struct outcome *ret)
+{
+    struct err e = {0};
+    struct mp_reader r;
+    mp_reader_init(&r, m->body, m->body_len);
+    return schema_decode(&schema_outcome, &r, ret, &e);
+}
+
+static void on_reply(void *ctx, int code, const struct rpc_msg *m)
+{
+    struct worker *w = ctx;
+    struct outcome o;
+    if (code == 0 && read_outcome(m, &o) != 0) {
+        lab_fail("workload", "an answer that is no outcome");
+        return;
+    }
+    if (code == 0) {
+        remember(w, &o);
+        ask_done(w);
+    } else if (try_again(code) && ++w->ask.tries < TRIES_MAX) {
+        w->ask.host = (uint32_t)rng_below(&w->rng, lab.o.hosts);
+        think(w, 5, 1000);
+        return;
+    } else {
+        lab.unsure += try_again(code);
+        lab.refused += !try_again(code);
+        ask_done(w);
+    }
+    think(w, 1, 600);
+}
+
+/* --- sending */
+
+static void put_command(const struct ask *a, struct buf *params)
+{
+    mp_put_map(params, 3);
+    mp_put_str(params, "name");
+    mp_put_str(params, command_by_number(a->number)->name);
+    mp_put_str(params, "body");
+    mp_put_bin(params, a->body, a->body_len);
+    mp_put_str(params, "request");
+    mp_put_bin(params, a->request.b, sizeof a->request.b);
+}
+
+static void ask_send(struct worker *w)
+{
+    struct buf params = {0};
+    lab.asked++;
+    put_command(&w->ask, &params);
+    uint32_t timeout_ms = (uint32_t)rng_between(&w->rng, 300, 12000);
+    vclient_call(&w->c, w->ask.host, "command", &params, timeout_ms, on_reply, w);
+    buf_done(&params);
+}
+
+void ask_record(struct worker *w, uint32_t number, const void *record, int32_t guest)
+{
+    struct buf body = {0};
+    schema_encode(command_by_number(number)->schema, record, &body);
+    w->ask = (struct ask){.under_way = true,
+                          .number = number,
+                          .request = id_new(&w->rng),
+                          .body = world_new(1, body.len),
+                          .body_len = body.len,
+                          .host = (uint32_t)rng_below(&w->rng, lab.o.hosts),
+                          .guest = guest};
+    memcpy(w->ask.body, body.data, body.len);
+    buf_done(&body);
+}
+
+static void on_think(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    if (!w->ask.under_way) {
+        if (w->stopping || !wl.running) {
+            return;
+        }
+        choose_ask(w);
+    }
+    ask_send(w);
+}
+
+static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms)
+{
+    (void)uv_timer_start(&w->think, on_think, rng_between(&w->rng, min_ms, max_ms), 0);
+}
+
+void workload_ask(struct worker *w, uint32_t number, const void *record)
+{
+    struct proc *before = proc_enter(w->c.proc);
+    ask_record(w, number, record, -1);
+    think(w, 1, 1);
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
+/* --- forming the pool, by worker 0 */
+
+static void form_next(struct worker *w);
+
+static void on_formed(void *ctx, int code, const struct rpc_msg *m)
+{
+    struct worker *w = ctx;
+    struct outcome o = {0};
+    if (code == 0 && read_outcome(m, &o) == 0 && (o.code == 0 || o.code == (uint32_t)-ERR_EXISTS)) {
+        wl.forming++;
+    }
+    form_next(w);
+}
+
+/* Deadlines short enough that whatever hangs is given up within a run. */
+static void form_settings(struct worker *w)
+{
+    struct cmd_pool_set r;
+    schema_init(command_by_number(COMMAND_pool_set)->schema, &r);
+    r.start_timeout_ms = (uint32_t)rng_between(&w->rng, 5000, 60000);
+    r.migrate_timeout_ms = (uint32_t)rng_between(&w->rng, 5000, 120000);
+    ask_record(w, COMMAND_pool_set, &r, -1);
+}
+
+static void form_host(struct worker *w)
+{
+    struct cmd_host_add r;
+    const struct vhost *h = &lab.hosts[wl.forming];
+    schema_init(command_by_number(COMMAND_host_add)->schema, &r);
+    (void)str_copy(r.name, sizeof r.name, h->m.name);
+    (void)str_copy(r.address, sizeof r.address, h->listen);
+    ask_record(w, COMMAND_host_add, &r, -1);
+}
+
+static void form_send(struct worker *w)
+{
+    struct buf params = {0};
+    if (wl.forming == 0) {
+        struct id request = id_new(&w->rng);
+        mp_put_map(&params, 2);
+        mp_put_str(&params, "name");
+        mp_put_str(&params, "lab");
+        mp_put_str(&params, "request");
+        mp_put_bin(&params, request.b, sizeof request.b);
+        vclient_call(&w->c, 0, "found", &params, 3000, on_formed, w);
+    } else {
+        (wl.forming < lab.o.hosts ? form_host : form_settings)(w);
+        put_command(&w->ask, &params);
+        ask_done(w);
+        vclient_call(&w->c, 0, "command", &params, 10000, on_formed, w);
+    }
+    buf_done(&params);
+}
+
+static void form_due(uv_timer_t *t)
+{
+    form_send(t->data);
+}
+
+static void form_next(struct worker *w)
+{
+    if (wl.forming <= lab.o.hosts) {
+        (void)uv_timer_start(&w->think, form_due, 100, 0);
+    }
+}
+
+/* --- life */
+
+void workload_begin(void)
+{
+    wl = (struct workload){.n = lab.o.clients};
+    for (uint32_t i = 0; i < wl.n; i++) {
+        struct worker *w = &wl.workers[i];
+        char name[MACHINE_NAME];
+        (void)snprintf(name, sizeof name, "c%u", i + 1);
+        w->number = i;
+        world_rng(&w->rng, "client", i);
+        vclient_init(&w->c, WORKLOAD_FIRST + i, name);
+        struct proc *before = proc_enter(w->c.proc);
+        (void)uv_timer_init(&w->c.loop, &w->think);
+        w->think.data = w;
+        proc_leave(before);
+    }
+}
+
+void workload_end(void)
+{
+    for (uint32_t i = 0; i < wl.n; i++) {
+        world_free(wl.workers[i].ask.body);
+        vclient_done(&wl.workers[i].c);
+    }
+    world_free(wl.guests);
+    wl = (struct workload){0};
+}
+
+void workload_form(void)
+{
+    struct worker *w = &wl.workers[0];
+    struct proc *before = proc_enter(w->c.proc);
+    form_next(w);
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
+bool workload_formed(void)
+{
+    return wl.forming > lab.o.hosts;
+}
+
+void workload_start(void)
+{
+    wl.running = true;
+    for (uint32_t i = 0; i < wl.n; i++) {
+        struct worker *w = &wl.workers[i];
+        struct proc *before = proc_enter(w->c.proc);
+        think(w, 1, 1000);
+        proc_leave(before);
+        vloop_replan(w->c.proc);
+    }
+}
+
+void workload_stop(void)
+{
+    wl.running = false;
+}
+
+bool workload_idle(void)
+{
+    for (uint32_t i = 0; i < wl.n; i++) {
+        if (wl.workers[i].ask.under_way) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,69 @@
+/* Between the files of the workload. */
+
+#ifndef CHAOS_SIM_WORKLOAD_IMPL_H
+#define CHAOS_SIM_WORKLOAD_IMPL_H
+
+#include "core/id.h"
+#include "core/limits.h"
+
+#include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/vclient.h"
+#include "chaos-tests/sim/workload.h"
+#include "fsm/fsm.h"
+
+struct command;
+
+/* What is known of a guest that some client wanted to make. Names are used once. */
+enum promise {
+    ASKED,   /* Nobody knows whether it exists. */
+    PROMISED /* A create was acknowledged. */
+};
+
+struct wanted {
+    char name[LIMIT_NAME + 1];
+    enum promise made;
+    bool deleting; /* Somebody asked for its end. */
+    bool deleted;  /* And was told that it is done. */
+};
+
+/* One command of a client, over all its tries. */
+struct ask {
+    bool under_way;
+    uint32_t number; /* Of the command; 0: the method `found`. */
+    struct id request;
+    uint8_t *body; /* World's memory. */
+    size_t body_len;
+    uint32_t tries;
+    uint32_t host; /* Of the next try. */
+    int32_t guest; /* In the list of wanted ones; -1: none. */
+};
+
+struct worker {
+    struct vclient c;
+    uint32_t number;
+    struct rng rng;
+    uv_timer_t think;
+    struct ask ask;
+    bool stopping;
+    uint32_t made; /* Guests it has named so far. */
+};
+
+struct workload {
+    struct worker workers[LAB_CLIENTS_MAX];
+    uint32_t n;
+    struct wanted *guests;
+    uint32_t n_guests, cap_guests;
+    bool running;
+    uint32_t forming; /* Steps done: the founding, each other host, the settings. */
+};
+
+extern struct workload wl;
+
+/* workload_ask.c: choose what to ask next. */
+void choose_ask(struct worker *w);
+/* Make the ask of this record. */
+void ask_record(struct worker *w, uint32_t number, const void *record, int32_t guest);
+/* Have a client ask this now, outside of its own work. It must be idle. */
+void workload_ask(struct worker *w, uint32_t number, const void *record);
+
+#endif
