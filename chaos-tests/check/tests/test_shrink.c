@@ -15,6 +15,7 @@ struct cause {
     uint32_t hosts;    /* And there are at least so many hosts. */
     const char *knob;  /* And this setting is above 10. */
     uint64_t apart_us; /* And the first two are at least so far apart. */
+    uint64_t from_us;  /* And the first is not before this. */
     uint32_t asked;
     uint32_t stop_at; /* 0: never. */
 };
@@ -49,7 +50,7 @@ static bool fails(void *arg, const struct scenario *s)
         }
         last = at;
         first_us = i == 0 ? d->at_us : first_us;
-        if (i == 1 && d->at_us < first_us + c->apart_us) {
+        if (first_us < c->from_us || (i == 1 && d->at_us < first_us + c->apart_us)) {
             return false;
         }
     }
@@ -148,6 +149,21 @@ static void hosts_settings_and_distances_that_matter_stay(void **state)
     scenario_done(&s);
 }
 
+/* Only a later moment is rounder. */
+static void a_time_is_rounded_up_if_it_must(void **state)
+{
+    struct scenario s = {.hosts = 1};
+    struct err e = {0};
+    struct cause c = {.n = 1, .from_us = 12345678};
+    struct shrink k = {.fails = fails, .arg = &c};
+
+    (void)state;
+    assert_int_equal(scenario_add(&s, 13456789, "cause 0"), 0);
+    assert_int_equal(shrink_run(&k, &s, &e), 0);
+    assert_int_equal(s.decisions[0].at_us, 20000000);
+    scenario_done(&s);
+}
+
 /* Hosts are numbered anew when one goes, and decisions about it go with it. */
 static bool talks_of_two_hosts(void *arg, const struct scenario *s)
 {
@@ -243,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_needed_is_left),
         cmocka_unit_test(hosts_settings_and_distances_that_matter_stay),
+        cmocka_unit_test(a_time_is_rounded_up_if_it_must),
         cmocka_unit_test(hosts_are_numbered_anew),
         cmocka_unit_test(a_fickle_failure_still_ends_minimal),
         cmocka_unit_test(one_that_does_not_fail_is_left_alone),
