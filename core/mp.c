@@ -58,10 +58,8 @@ void mp_put_str(struct buf *b, const char *s)
 void mp_put_strn(struct buf *b, const char *s, size_t len)
 {
     if (len < 32) {
-        uint8_t *to = buf_reserve(b, len + 1);
-        to[0] = (uint8_t)(0xa0 | len);
-        memcpy(to + 1, s, len);
-        b->len += len + 1;
+        buf_put_u8(b, (uint8_t)(0xa0 | len));
+        buf_put(b, s, len);
         return;
     }
     msgpack_packer pk = packer(b);

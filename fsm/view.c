@@ -127,6 +127,14 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
     return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc; /* An index that points nowhere. */
 }
 
+bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host)
+{
+    const struct key owned = key_pair('g', host, guest);
+    const struct key coming = key_pair('t', host, guest);
+    struct kv_row row;
+    return kv_get(v->t, owned.b, owned.n, &row) == 0 || kv_get(v->t, coming.b, coming.n, &row) == 0;
+}
+
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret)
 {
     const struct key k = key_name('S', after);

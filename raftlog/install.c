@@ -196,6 +196,11 @@ int node_snapshot_received(struct node *node,
     return 0;
 }
 
+void node_snapshot_dropped(struct node *node)
+{
+    meta_clear(&node->install.received);
+}
+
 int install_offered(struct node *node, const struct core_message *m, struct err *e)
 {
     const struct node_snapshot *file = &node->install.received.s;

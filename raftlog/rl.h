@@ -167,8 +167,6 @@ void rl_snap_down(struct raftlog *rl, uint64_t raft_id);
 void rl_snap_room(struct raftlog *rl, uint64_t raft_id);
 /* Load the machine from this snapshot file. */
 int rl_snap_load(struct raftlog *rl, const char *name, struct err *e);
-/* Begin the log on disk anew behind this entry; appends made later follow it. */
-int rl_snap_restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct err *e);
 /* Transfers that make no progress end. */
 void rl_snap_tick(struct raftlog *rl, uint64_t now_ms);
 void rl_snap_close(struct raftlog *rl);

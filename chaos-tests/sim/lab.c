@@ -47,7 +47,7 @@ static struct later {
     void *ctx;
     uint64_t arg;
     struct later *next, **prev;
-} *laters;
+} * laters;
 
 static void later_forget(struct later *l)
 {
@@ -110,6 +110,7 @@ static const char *unrest(char *to, size_t size)
         struct vhost_state s;
         struct vhost *h = &lab.hosts[i];
         const char *what = NULL;
+        char open[448];
         if (!vhost_look(h, &s)) {
             what = "does not run";
         } else if (s.diverged) {
@@ -119,7 +120,8 @@ static const char *unrest(char *to, size_t size)
         } else if (!s.current || s.leader == 0) {
             what = "knows no master";
         } else if (s.ops_open > 0) {
-            what = "has open operations";
+            (void)snprintf(open, sizeof open, "has operation %s under way", s.op);
+            what = open;
         } else if (s.hosts_up < lab.o.hosts) {
             what = "does not see every host up";
         } else if (i > 0 && (s.applied != first.applied || s.state_hash != first.state_hash)) {
@@ -136,13 +138,13 @@ static const char *unrest(char *to, size_t size)
         (void)snprintf(to, size, "%u hosts lead", leaders);
         return to;
     }
-    return NULL;
+    return workload_unrest(&lab.hosts[0], to, size);
 }
 
 /* Run until the pool is at rest, at most for so long. */
 static bool run_to_rest(uint64_t limit_s, const char *who)
 {
-    char why[128] = "";
+    char why[512] = "";
     uint64_t limit_ns = world.now_ns + limit_s * NS_PER_S;
     uint32_t calm = 0;
     while (world.now_ns < limit_ns && !world.stop) {
@@ -222,7 +224,7 @@ static void log_seen(struct proc *p, const char *event, const char *line)
     }
 }
 
-bool lab_run(const struct lab_options *o)
+bool lab_boot(const struct lab_options *o)
 {
     lab = (struct lab){.o = *o};
     proc_log_print = o->print;
@@ -233,7 +235,12 @@ bool lab_run(const struct lab_options *o)
     truth_begin();
     observe_begin();
     boot();
-    if (!world.stop) {
+    return lab.failure[0] == '\0';
+}
+
+bool lab_run(const struct lab_options *o)
+{
+    if (lab_boot(o)) {
         safety();
     }
     if (!world.stop) {

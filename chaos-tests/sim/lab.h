@@ -18,7 +18,7 @@
 
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
-#define LAB_TEXT        512
+#define LAB_TEXT        640
 
 struct lab_options {
     uint64_t seed;
@@ -57,6 +57,8 @@ extern struct lab lab;
 /* Do it. false: something is wrong (lab.failure). The world is left for lab_end(). */
 bool lab_run(const struct lab_options *o);
 void lab_end(void);
+/* The run as far as the pool is formed, for tests; lab_end() ends it too. */
+bool lab_boot(const struct lab_options *o);
 
 /* A violation, found by `checker`. Only the first one counts. */
 void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

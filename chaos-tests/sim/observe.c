@@ -5,12 +5,10 @@
 #include "core/hash.h"
 #include "core/util.h"
 
-#include "fsm/fsm.h"
-
+#include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/proc.h"
 #include "chaos-tests/sim/world.h"
-
-#include "chaos-tests/sim/lab.h"
+#include "fsm/fsm.h"
 
 /* What was first seen at an index. */
 struct seen {
@@ -51,7 +49,7 @@ static struct seen *at(uint64_t index)
     return &seen[index];
 }
 
-static void entry_seen(uint64_t index, const void *data, size_t len)
+void observe_entry(uint64_t index, const void *data, size_t len)
 {
     struct seen *s = at(index);
     uint64_t hash = (data == NULL ? 1 : hash_bytes(data, len).lo) | 1;
@@ -61,11 +59,11 @@ static void entry_seen(uint64_t index, const void *data, size_t len)
         (void)str_copy(s->entry_by, sizeof s->entry_by, proc_now->name);
     } else if (s->entry != hash) {
         lab_fail("replicas", "entry %llu is another one on %s than on %s",
-                     (unsigned long long)index, proc_now->name, s->entry_by);
+                 (unsigned long long)index, proc_now->name, s->entry_by);
     }
 }
 
-static void state_seen(uint64_t index, struct hash128 hash)
+void observe_state(uint64_t index, struct hash128 hash)
 {
     struct seen *s = at(index);
     uint64_t state = (hash.lo ^ hash.hi) | 1;
@@ -75,7 +73,7 @@ static void state_seen(uint64_t index, struct hash128 hash)
         (void)str_copy(s->state_by, sizeof s->state_by, proc_now->name);
     } else if (s->state != state) {
         lab_fail("replicas", "the state at %llu is another one on %s than on %s",
-                     (unsigned long long)index, proc_now->name, s->state_by);
+                 (unsigned long long)index, proc_now->name, s->state_by);
     }
 }
 
@@ -110,7 +108,7 @@ int __wrap_fsm_apply(struct fsm *f,
 {
     int rc = __real_fsm_apply(f, index, term, data, len, ret, e);
     if (rc == 0) {
-        entry_seen(index, data, len);
+        observe_entry(index, data, len);
     }
     return rc;
 }
@@ -119,7 +117,7 @@ int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e)
 {
     int rc = __real_fsm_skip(f, index, e);
     if (rc == 0) {
-        entry_seen(index, NULL, 0);
+        observe_entry(index, NULL, 0);
     }
     return rc;
 }
@@ -128,7 +126,7 @@ int __wrap_fsm_commit_later(struct fsm *f, struct err *e)
 {
     int rc = __real_fsm_commit_later(f, e);
     if (rc == 0) {
-        state_seen(fsm_applied(f), fsm_hash(f));
+        observe_state(fsm_applied(f), fsm_hash(f));
     }
     return rc;
 }
@@ -137,7 +135,7 @@ int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct 
 {
     int rc = __real_fsm_snapshot_load(f, read, ctx, e);
     if (rc == 0) {
-        state_seen(fsm_applied(f), fsm_hash(f));
+        observe_state(fsm_applied(f), fsm_hash(f));
     }
     return rc;
 }

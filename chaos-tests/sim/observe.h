@@ -5,11 +5,19 @@
 #ifndef CHAOS_SIM_OBSERVE_H
 #define CHAOS_SIM_OBSERVE_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "core/hash.h"
 
 void observe_begin(void);
 void observe_end(void);
 /* The highest index that any replica applied. */
 uint64_t observe_last(void);
+
+/* The process that runs applied this entry (data NULL: one that is no command); and has this state
+ * after it. Called by the wrapped functions, and by tests. */
+void observe_entry(uint64_t index, const void *data, size_t len);
+void observe_state(uint64_t index, struct hash128 hash);
 
 #endif

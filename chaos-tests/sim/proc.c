@@ -50,7 +50,5 @@ void proc_leave(struct proc *before)
 void proc_pause(struct proc *p, bool paused)
 {
     p->paused = paused;
-    if (!paused) {
-        vloop_resume(p);
-    }
+    vloop_replan(p);
 }

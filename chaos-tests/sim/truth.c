@@ -86,11 +86,10 @@ static void check_alone(const struct copy *c)
     for (uint32_t i = 0; i < n_copies; i++) {
         const struct copy *o = &copies[i];
         if (o != c && o->used && o->runs && id_equal(&o->uuid, &c->uuid)) {
-            lab_fail("truth",
-                     "guest %s runs under epoch %llu on %s and under epoch %llu on %s at once",
-                     id_text(&c->uuid, uuid), (unsigned long long)o->epoch,
-                     lab.hosts[o->host].m.name, (unsigned long long)c->epoch,
-                     lab.hosts[c->host].m.name);
+            lab_fail(
+                "truth", "guest %s runs under epoch %llu on %s and under epoch %llu on %s at once",
+                id_text(&c->uuid, uuid), (unsigned long long)o->epoch, lab.hosts[o->host].m.name,
+                (unsigned long long)c->epoch, lab.hosts[c->host].m.name);
         }
     }
 }
@@ -120,8 +119,7 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         c->runs = runs;
         vevent_clear(&c->off);
         if (runs && shutdown != 0) {
-            vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock,
-                                            c->shutdown_ms * NS_PER_MS));
+            vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock, c->shutdown_ms * NS_PER_MS));
         }
         if (runs) {
             check_alone(c);

@@ -116,8 +116,7 @@ static void on_end(void *ctx, int code)
     conn_drop(ctx);
 }
 
-static const struct stream_handler handler = {
-    .opened = on_opened, .read = on_read, .end = on_end};
+static const struct stream_handler handler = {.opened = on_opened, .read = on_read, .end = on_end};
 
 static struct vconn *conn_to(struct vclient *c, uint32_t host)
 {

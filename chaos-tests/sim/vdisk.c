@@ -8,11 +8,10 @@
 
 #include "core/util.h"
 
-#include "raftlog/disk.h"
-#include "raftlog/tests/simdisk.h"
-
 #include "chaos-tests/sim/proc.h"
 #include "chaos-tests/sim/vloop.h"
+#include "raftlog/disk.h"
+#include "raftlog/tests/simdisk.h"
 
 static uint64_t now_us(void)
 {

@@ -11,14 +11,13 @@
 #include "core/log.h"
 #include "core/util.h"
 
-#include "cli/quorated/daemon.h"
-#include "hvdriver/sim.h"
-
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/vnet.h"
+#include "cli/quorated/daemon.h"
+#include "hvdriver/sim.h"
 
 #define MEMORY_MIB 65536
 
@@ -147,7 +146,7 @@ void vhost_stop(struct vhost *h)
         struct proc *before = proc_enter(h->proc);
         daemon_stop(h->daemon);
         proc_leave(before);
-        vloop_resume(h->proc);
+        vloop_replan(h->proc);
     }
 }
 
@@ -175,8 +174,8 @@ void vhost_freeze(struct vhost *h, bool frozen)
     }
     h->m.frozen = frozen;
     vnet_host_on(h->m.index, !frozen);
-    if (!frozen && h->proc != NULL) {
-        vloop_resume(h->proc);
+    if (h->proc != NULL) {
+        vloop_replan(h->proc);
     }
 }
 
@@ -232,7 +231,7 @@ void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
     default: (void)sim_kill(h->daemon->hv, key); break;
     }
     proc_leave(before);
-    vloop_resume(h->proc);
+    vloop_replan(h->proc);
 }
 
 void vhost_fail_next(struct vhost *h, enum hv_op op, int code)
@@ -241,6 +240,17 @@ void vhost_fail_next(struct vhost *h, enum hv_op op, int code)
 }
 
 /* --- looking */
+
+static void first_op(struct fsm_view *v, char *to, size_t size)
+{
+    struct op o;
+    if (fsm_next_open_op(v, 0, &o) == 0) {
+        (void)snprintf(to, size, "%llu (%s %s %s>%s, %s, deadline %lld ms ago)",
+                       (unsigned long long)o.id, enum_op_kind.names[o.kind], o.subject, o.src,
+                       o.dst, enum_op_phase.names[o.phase],
+                       (long long)(fsm_log_time(v) - o.deadline_ms));
+    }
+}
 
 bool vhost_look(struct vhost *h, struct vhost_state *ret)
 {
@@ -256,6 +266,7 @@ bool vhost_look(struct vhost *h, struct vhost_state *ret)
     raftlog_status(h->daemon->rl, &st);
     struct fsm_view *v = fsm_view_open(h->daemon->fsm);
     fsm_count(v, &n);
+    first_op(v, ret->op, sizeof ret->op);
     char name[LIMIT_NAME + 1] = "";
     while (fsm_next_host(v, name, &row) == 0) {
         ret->hosts++;

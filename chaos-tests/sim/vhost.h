@@ -6,10 +6,9 @@
 
 #include <stdbool.h>
 
-#include "hvdriver/hvdriver.h"
-
 #include "chaos-tests/sim/machine.h"
 #include "chaos-tests/sim/proc.h"
+#include "hvdriver/hvdriver.h"
 
 struct daemon;
 
@@ -19,7 +18,7 @@ struct vhost {
     char listen[32];
     struct proc *proc; /* NULL: no daemon runs. */
     struct daemon *daemon;
-    bool wanted;         /* The service manager keeps it running. */
+    bool wanted;          /* The service manager keeps it running. */
     struct vevent manage; /* It starts it again. */
     uint64_t starts, exits, kills, power_cuts;
     uint32_t restart_ms; /* How long the service manager waits. */
@@ -58,6 +57,7 @@ struct vhost_state {
     bool leads;
     bool blank, current, diverged;
     uint64_t ops_open;
+    char op[400]; /* The first of them, in words. */
     uint32_t hosts_up, hosts;
 };
 bool vhost_look(struct vhost *h, struct vhost_state *ret);

@@ -106,25 +106,25 @@ static void q_insert_tail(void *head[2], void *q[2])
     head[1] = q;
 }
 
-#define RUN_QUEUE(name)                                                                            \
-    static void run_##name(struct vloop *l)                                                        \
-    {                                                                                              \
-        void *now[2];                                                                              \
-        if (l->name[0] == l->name) {                                                               \
-            return;                                                                                \
-        }                                                                                          \
-        now[0] = l->name[0];                                                                       \
-        now[1] = l->name[1];                                                                       \
-        ((void **)now[0])[1] = now;                                                                \
-        ((void **)now[1])[0] = now;                                                                \
-        q_init(l->name);                                                                           \
-        while (now[0] != now) {                                                                    \
-            void **q = now[0];                                                                     \
-            uv_##name##_t *h = CONTAINER_OF(q, uv_##name##_t, queue);                              \
-            q_remove(q);                                                                           \
-            q_insert_tail(l->name, q);                                                             \
-            h->name##_cb(h);                                                                       \
-        }                                                                                          \
+#define RUN_QUEUE(name)                                               \
+    static void run_##name(struct vloop *l)                           \
+    {                                                                 \
+        void *now[2];                                                 \
+        if (l->name[0] == l->name) {                                  \
+            return;                                                   \
+        }                                                             \
+        now[0] = l->name[0];                                          \
+        now[1] = l->name[1];                                          \
+        ((void **)now[0])[1] = now;                                   \
+        ((void **)now[1])[0] = now;                                   \
+        q_init(l->name);                                              \
+        while (now[0] != now) {                                       \
+            void **q = now[0];                                        \
+            uv_##name##_t *h = CONTAINER_OF(q, uv_##name##_t, queue); \
+            q_remove(q);                                              \
+            q_insert_tail(l->name, q);                                \
+            h->name##_cb(h);                                          \
+        }                                                             \
     }
 
 RUN_QUEUE(prepare)
@@ -166,8 +166,8 @@ static bool alive(const struct vloop *l)
 /* When must the loop turn next, if nothing else happens? */
 static uint64_t next_ns(const struct vloop *l)
 {
-    if (!l->begun || l->idle[0] != l->idle || l->pending.first != NULL ||
-        l->closing != NULL || l->input.first != NULL || l->disk_due || !alive(l)) {
+    if (!l->begun || l->idle[0] != l->idle || l->pending.first != NULL || l->closing != NULL ||
+        l->input.first != NULL || l->disk_due || !alive(l)) {
         return l->busy_until_ns;
     }
     if (l->n_timers == 0) {
@@ -294,7 +294,7 @@ void vloop_begin(struct proc *p)
     vloop_plan(l);
 }
 
-void vloop_resume(struct proc *p)
+void vloop_replan(struct proc *p)
 {
     if (p->loop != NULL) {
         vloop_plan(p->loop);
@@ -353,9 +353,9 @@ void vloop_drop(struct proc *p)
         return;
     }
     vevent_clear(&l->wake);
+    drop_later(&l->pending); /* The list leads through the streams. */
     vstream_drop_all(l);
     vwork_drop_all(l);
-    drop_later(&l->pending);
     world_free(l->timers);
     world_free(l);
     p->loop = NULL;

@@ -29,7 +29,7 @@ struct vloop {
     uv_loop_t *uv;
     struct vevent wake;
     uint64_t busy_until_ns;
-    bool begun;   /* The first turn has begun. */
+    bool begun; /* The first turn has begun. */
     bool in_turn;
     bool ended;
     bool disk_due;
@@ -60,8 +60,9 @@ struct vloop *vloop_of(const uv_loop_t *loop);
 /* The process has run its main() up to uv_run(): from now on the loop turns. */
 void vloop_begin(struct proc *p);
 void vloop_drop(struct proc *p);
-/* After a pause. */
-void vloop_resume(struct proc *p);
+/* It was paused or goes on, its clock has another rate, or somebody called into it from outside:
+ * when it turns next has changed. */
+void vloop_replan(struct proc *p);
 /* The disk has something to say. */
 void vloop_wake_disk(struct proc *p);
 /* Keep the loop alive, or no longer. */

@@ -28,8 +28,8 @@ struct dir {
     struct segment *first, *last;
     struct vevent deliver; /* Of the first. */
     struct vevent room;    /* The sender learns of room at the receiver. */
-    size_t window;        /* Bytes the sender may still send, as it knows. */
-    size_t window_next;   /* As it will know. */
+    size_t window;         /* Bytes the sender may still send, as it knows. */
+    size_t window_next;    /* As it will know. */
     uint64_t line_free_ns;
     uint64_t last_at_ns; /* Bytes arrive in order. */
     uint64_t acked_ns;   /* When the receiver last got something. */
@@ -39,6 +39,7 @@ struct dir {
 };
 
 struct conn {
+    struct conn *next, **prev; /* Of all. */
     uint64_t number;
     uint32_t host[2]; /* 0 connected to 1. */
     uint16_t port;
@@ -80,6 +81,7 @@ struct vnet {
     bool on[VNET_HOSTS];
     uint16_t next_port[VNET_HOSTS];
     struct sock *socks;
+    struct conn *conns;
     uint64_t numbers;
 };
 
@@ -87,7 +89,19 @@ extern struct vnet vnet;
 
 bool vnet_path(uint32_t from, uint32_t to);
 uint64_t vnet_delay(uint32_t from, uint32_t to);
-void dir_clear(struct dir *d);
 void sock_unlink(struct sock *s);
+void sock_tell(struct sock *s);
+
+/* vnet_conn.c */
+void conn_free(struct conn *c);
+void dir_clear(struct dir *d);
+/* These bytes have arrived. */
+void sock_put(struct sock *s, const uint8_t *data, size_t len);
+/* The socket has no connection any more. */
+void sock_detach(struct sock *s);
+/* This side sends a segment; its end or a reset; a reset after which nothing else arrives. */
+void conn_send(struct conn *c, int side, struct segment *seg);
+void conn_send_flag(struct conn *c, int side, bool fin, bool rst);
+void conn_reset(struct conn *c, int side);
 
 #endif

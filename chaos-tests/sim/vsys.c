@@ -205,8 +205,7 @@ static uint64_t sim_mono_ms(struct clock *clock)
 static uint64_t sim_wall_ms(struct clock *clock)
 {
     (void)clock;
-    return proc_now == NULL ? world.now_ns / NS_PER_MS
-                            : vclock_wall_ms(&proc_now->machine->clock);
+    return proc_now == NULL ? world.now_ns / NS_PER_MS : vclock_wall_ms(&proc_now->machine->clock);
 }
 
 struct clock *os_clock(void)

@@ -77,33 +77,33 @@ int uv_is_closing(const uv_handle_t *h)
 
 /* --- prepare, check, idle */
 
-#define LIST_HANDLE(name, TYPE)                                                                    \
-    int uv_##name##_init(uv_loop_t *loop, uv_##name##_t *h)                                        \
-    {                                                                                              \
-        vhandle_init(loop, (uv_handle_t *)h, TYPE);                                                \
-        h->name##_cb = NULL;                                                                       \
-        return 0;                                                                                  \
-    }                                                                                              \
-    int uv_##name##_start(uv_##name##_t *h, uv_##name##_cb cb)                                     \
-    {                                                                                              \
-        if (uv_is_active((uv_handle_t *)h)) {                                                      \
-            return 0;                                                                              \
-        }                                                                                          \
-        if (cb == NULL) {                                                                          \
-            return UV_EINVAL;                                                                      \
-        }                                                                                          \
-        q_insert_head(vloop_of(h->loop)->name, h->queue);                                          \
-        h->name##_cb = cb;                                                                         \
-        vhandle_start((uv_handle_t *)h);                                                           \
-        return 0;                                                                                  \
-    }                                                                                              \
-    int uv_##name##_stop(uv_##name##_t *h)                                                         \
-    {                                                                                              \
-        if (uv_is_active((uv_handle_t *)h)) {                                                      \
-            q_remove(h->queue);                                                                    \
-            vhandle_stop((uv_handle_t *)h);                                                        \
-        }                                                                                          \
-        return 0;                                                                                  \
+#define LIST_HANDLE(name, TYPE)                                \
+    int uv_##name##_init(uv_loop_t *loop, uv_##name##_t *h)    \
+    {                                                          \
+        vhandle_init(loop, (uv_handle_t *)h, TYPE);            \
+        h->name##_cb = NULL;                                   \
+        return 0;                                              \
+    }                                                          \
+    int uv_##name##_start(uv_##name##_t *h, uv_##name##_cb cb) \
+    {                                                          \
+        if (uv_is_active((uv_handle_t *)h)) {                  \
+            return 0;                                          \
+        }                                                      \
+        if (cb == NULL) {                                      \
+            return UV_EINVAL;                                  \
+        }                                                      \
+        q_insert_head(vloop_of(h->loop)->name, h->queue);      \
+        h->name##_cb = cb;                                     \
+        vhandle_start((uv_handle_t *)h);                       \
+        return 0;                                              \
+    }                                                          \
+    int uv_##name##_stop(uv_##name##_t *h)                     \
+    {                                                          \
+        if (uv_is_active((uv_handle_t *)h)) {                  \
+            q_remove(h->queue);                                \
+            vhandle_stop((uv_handle_t *)h);                    \
+        }                                                      \
+        return 0;                                              \
     }
 
 LIST_HANDLE(prepare, UV_PREPARE)

@@ -1,6 +1,8 @@
 /* TCP handles of the virtual loop, on the sockets of vnet.h; libuv's rules for who is told what and
  * when. Unix sockets are not simulated: connecting to one fails. */
 
+#include "chaos-tests/sim/vuv_stream.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -8,33 +10,10 @@
 
 #include "core/util.h"
 
-#include "chaos-tests/sim/vloop_impl.h"
-#include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
 
 /* Reads of one stream in one turn, as in libuv. */
 #define READS_MAX 32
-
-struct vstream {
-    struct vready input;   /* The socket has news. */
-    struct vready pending; /* Requests are done, their callbacks are due. */
-    uv_stream_t *h;
-    struct vloop *loop;
-    struct vstream *next, **prev;
-    int fd; /* -1: none yet. */
-    struct sock *sock;
-    struct sock *accepted; /* Waits for uv_accept(). */
-    bool reading, listening, shut;
-    bool connect_done; /* connect_req's callback is due, with connect_status. */
-    int connect_status;
-    uv_write_t *write_first, *write_last; /* Through queue[0]. */
-    uv_write_t *written;                  /* Done, callbacks due. */
-};
-
-static struct vstream *of(const uv_stream_t *h)
-{
-    return h->u.reserved[0];
-}
 
 static uv_write_t *next_of(const uv_write_t *w)
 {
@@ -58,7 +37,7 @@ static bool has_input(const struct vstream *s)
            (s->write_first != NULL && sock_writable(s->sock));
 }
 
-static void look(struct vstream *s)
+void vstream_look(struct vstream *s)
 {
     if (has_input(s)) {
         vready_add(s->loop, &s->loop->input, &s->input);
@@ -67,10 +46,10 @@ static void look(struct vstream *s)
 
 static void sock_changed(void *ctx)
 {
-    look(ctx);
+    vstream_look(ctx);
 }
 
-static void attach(struct vstream *s, int fd)
+void vstream_attach(struct vstream *s, int fd)
 {
     s->fd = fd;
     s->sock = vsys_sock(fd);
@@ -79,7 +58,7 @@ static void attach(struct vstream *s, int fd)
 
 /* --- requests that are done: told in the pending phase */
 
-static void done_later(struct vstream *s)
+void vstream_done_later(struct vstream *s)
 {
     vready_add(s->loop, &s->loop->pending, &s->pending);
 }
@@ -99,7 +78,7 @@ static void write_done(struct vstream *s, int error)
         end = (uv_write_t **)(void *)&(*end)->queue[0];
     }
     *end = w;
-    done_later(s);
+    vstream_done_later(s);
 }
 
 static void tell_written(struct vstream *s)
@@ -123,7 +102,7 @@ static void tell_connected(struct vstream *s)
     s->connect_done = false;
     s->loop->requests--;
     if (s->connect_status == 0) {
-        look(s);
+        vstream_look(s);
     }
     req->cb(req, s->connect_status);
 }
@@ -182,8 +161,7 @@ static void do_write(struct vstream *s)
 static void do_read(struct vstream *s)
 {
     uv_stream_t *h = s->h;
-    for (int i = 0; i < READS_MAX && s->reading && s->sock != NULL && sock_readable(s->sock);
-         i++) {
+    for (int i = 0; i < READS_MAX && s->reading && s->sock != NULL && sock_readable(s->sock); i++) {
         uv_buf_t b = uv_buf_init(NULL, 0);
         h->alloc_cb((uv_handle_t *)h, 65536, &b);
         if (b.base == NULL || b.len == 0) {
@@ -240,7 +218,7 @@ static void run_input(struct vready *r)
         }
     }
     if (!uv_is_closing((uv_handle_t *)s->h)) {
-        look(s);
+        vstream_look(s);
     }
 }
 
@@ -288,7 +266,7 @@ int uv_tcp_open(uv_tcp_t *h, uv_os_sock_t fd)
     if (!vsys_is_virtual(fd)) {
         return UV_ENOTSOCK;
     }
-    attach(of((uv_stream_t *)h), fd);
+    vstream_attach(vstream_of((uv_stream_t *)h), fd);
     return 0;
 }
 
@@ -301,7 +279,7 @@ int uv_pipe_open(uv_pipe_t *h, uv_file fd)
 
 int uv_fileno(const uv_handle_t *h, uv_os_fd_t *ret)
 {
-    const struct vstream *s = of((const uv_stream_t *)h);
+    const struct vstream *s = vstream_of((const uv_stream_t *)h);
     if (s->fd < 0 || uv_is_closing(h)) {
         return UV_EBADF;
     }
@@ -324,123 +302,11 @@ int uv_tcp_keepalive(uv_tcp_t *h, int on, unsigned delay)
     return 0;
 }
 
-static int need_sock(struct vstream *s)
-{
-    if (s->sock == NULL) {
-        struct proc *p = s->loop->proc;
-        attach(s, vsys_fd(sock_new(p->machine->index, p)));
-    }
-    return 0;
-}
-
-/* --- listening */
-
-int uv_tcp_bind(uv_tcp_t *h, const struct sockaddr *addr, unsigned flags)
-{
-    struct vstream *s = of((uv_stream_t *)h);
-    uint32_t host;
-    (void)flags;
-    if (addr->sa_family != AF_INET ||
-        !vnet_host_of(((const struct sockaddr_in *)addr)->sin_addr.s_addr, &host) ||
-        host != s->loop->proc->machine->index) {
-        return UV_EADDRNOTAVAIL;
-    }
-    (void)need_sock(s);
-    return sock_bind(s->sock, ntohs(((const struct sockaddr_in *)addr)->sin_port));
-}
-
-int uv_tcp_getsockname(const uv_tcp_t *h, struct sockaddr *addr, int *len)
-{
-    const struct vstream *s = of((const uv_stream_t *)h);
-    if (s->sock == NULL || (size_t)*len < sizeof(struct sockaddr_in)) {
-        return UV_EBADF;
-    }
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(sock_port(s->sock)),
-                             .sin_addr.s_addr = vnet_ip(s->loop->proc->machine->index)};
-    memcpy(addr, &in, sizeof in);
-    *len = sizeof in;
-    return 0;
-}
-
-int uv_listen(uv_stream_t *h, int backlog, uv_connection_cb cb)
-{
-    struct vstream *s = of(h);
-    (void)backlog;
-    if (s->sock == NULL) {
-        return UV_EINVAL;
-    }
-    s->listening = true;
-    h->connection_cb = cb;
-    vhandle_start((uv_handle_t *)h);
-    int r = sock_listen(s->sock);
-    look(s);
-    return r;
-}
-
-int uv_accept(uv_stream_t *server, uv_stream_t *client)
-{
-    struct vstream *s = of(server);
-    if (s->accepted == NULL) {
-        return UV_EAGAIN;
-    }
-    attach(of(client), vsys_fd(s->accepted));
-    s->accepted = NULL;
-    look(s);
-    return 0;
-}
-
-/* --- connecting */
-
-static void connect_fails(struct vstream *s, int error)
-{
-    s->connect_done = true;
-    s->connect_status = error;
-    done_later(s);
-}
-
-static void connect_begin(uv_connect_t *req, uv_stream_t *h, uv_connect_cb cb)
-{
-    req->type = UV_CONNECT;
-    req->handle = h;
-    req->cb = cb;
-    h->connect_req = req;
-    of(h)->loop->requests++;
-}
-
-int uv_tcp_connect(uv_connect_t *req,
-                   uv_tcp_t *h,
-                   const struct sockaddr *addr,
-                   uv_connect_cb cb)
-{
-    struct vstream *s = of((uv_stream_t *)h);
-    uint32_t host;
-    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)addr;
-    if (h->connect_req != NULL) {
-        return UV_EALREADY;
-    }
-    (void)need_sock(s);
-    connect_begin(req, (uv_stream_t *)h, cb);
-    if (addr->sa_family != AF_INET || !vnet_host_of(in->sin_addr.s_addr, &host)) {
-        connect_fails(s, UV_ENETUNREACH);
-    } else {
-        sock_connect(s->sock, host, ntohs(in->sin_port));
-    }
-    return 0;
-}
-
-void uv_pipe_connect(uv_connect_t *req, uv_pipe_t *h, const char *name, uv_connect_cb cb)
-{
-    (void)name;
-    connect_begin(req, (uv_stream_t *)h, cb);
-    connect_fails(of((uv_stream_t *)h), UV_ENOENT);
-}
-
 /* --- bytes */
 
 int uv_read_start(uv_stream_t *h, uv_alloc_cb alloc, uv_read_cb read)
 {
-    struct vstream *s = of(h);
+    struct vstream *s = vstream_of(h);
     if (uv_is_closing((uv_handle_t *)h)) {
         return UV_EINVAL;
     }
@@ -451,13 +317,13 @@ int uv_read_start(uv_stream_t *h, uv_alloc_cb alloc, uv_read_cb read)
     h->read_cb = read;
     s->reading = true;
     vhandle_start((uv_handle_t *)h);
-    look(s);
+    vstream_look(s);
     return 0;
 }
 
 int uv_read_stop(uv_stream_t *h)
 {
-    struct vstream *s = of(h);
+    struct vstream *s = vstream_of(h);
     if (s->reading) {
         s->reading = false;
         vhandle_stop((uv_handle_t *)h);
@@ -467,7 +333,7 @@ int uv_read_stop(uv_stream_t *h)
 
 int uv_try_write(uv_stream_t *h, const uv_buf_t bufs[], unsigned n)
 {
-    struct vstream *s = of(h);
+    struct vstream *s = vstream_of(h);
     assert(n == 1);
     if (h->connect_req != NULL || h->write_queue_size != 0) {
         return UV_EAGAIN;
@@ -480,7 +346,7 @@ int uv_try_write(uv_stream_t *h, const uv_buf_t bufs[], unsigned n)
 
 int uv_write(uv_write_t *req, uv_stream_t *h, const uv_buf_t bufs[], unsigned n, uv_write_cb cb)
 {
-    struct vstream *s = of(h);
+    struct vstream *s = vstream_of(h);
     assert(n == 1);
     if (s->sock == NULL) {
         return UV_EBADF;
@@ -519,9 +385,8 @@ size_t uv_stream_get_write_queue_size(const uv_stream_t *h)
 
 int uv_shutdown(uv_shutdown_t *req, uv_stream_t *h, uv_shutdown_cb cb)
 {
-    struct vstream *s = of(h);
-    if (s->sock == NULL || s->shut || h->shutdown_req != NULL ||
-        uv_is_closing((uv_handle_t *)h)) {
+    struct vstream *s = vstream_of(h);
+    if (s->sock == NULL || s->shut || h->shutdown_req != NULL || uv_is_closing((uv_handle_t *)h)) {
         return UV_ENOTCONN;
     }
     req->type = UV_SHUTDOWN;
@@ -530,7 +395,7 @@ int uv_shutdown(uv_shutdown_t *req, uv_stream_t *h, uv_shutdown_cb cb)
     h->shutdown_req = req;
     s->loop->requests++;
     if (s->write_first == NULL) {
-        done_later(s);
+        vstream_done_later(s);
     }
     return 0;
 }
@@ -564,7 +429,7 @@ static void unlink_stream(struct vstream *s)
 
 void vstream_stop(uv_handle_t *h)
 {
-    struct vstream *s = of((uv_stream_t *)h);
+    struct vstream *s = vstream_of((uv_stream_t *)h);
     (void)uv_read_stop((uv_stream_t *)h);
     vhandle_stop(h);
     let_go(s);
@@ -572,7 +437,7 @@ void vstream_stop(uv_handle_t *h)
 
 int uv_tcp_close_reset(uv_tcp_t *h, uv_close_cb cb)
 {
-    struct vstream *s = of((uv_stream_t *)h);
+    struct vstream *s = vstream_of((uv_stream_t *)h);
     if (h->shutdown_req != NULL || s->shut) {
         return UV_EINVAL;
     }
@@ -586,7 +451,7 @@ int uv_tcp_close_reset(uv_tcp_t *h, uv_close_cb cb)
 /* Requests that did not come to their end are cancelled, in libuv's order. */
 void vstream_finish(uv_handle_t *h)
 {
-    struct vstream *s = of((uv_stream_t *)h);
+    struct vstream *s = vstream_of((uv_stream_t *)h);
     if (s->h->connect_req != NULL) {
         s->connect_status = UV_ECANCELED;
         tell_connected(s);

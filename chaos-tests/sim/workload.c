@@ -8,10 +8,9 @@
 #include "core/mp.h"
 #include "core/util.h"
 
-#include "fsm/commands.h"
-
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
 
 #define TRIES_MAX 12
 
@@ -145,6 +144,15 @@ static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms)
     (void)uv_timer_start(&w->think, on_think, rng_between(&w->rng, min_ms, max_ms), 0);
 }
 
+void workload_ask(struct worker *w, uint32_t number, const void *record)
+{
+    struct proc *before = proc_enter(w->c.proc);
+    ask_record(w, number, record, -1);
+    think(w, 1, 1);
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
 /* --- forming the pool, by worker 0 */
 
 static void form_next(struct worker *w);
@@ -159,6 +167,26 @@ static void on_formed(void *ctx, int code, const struct rpc_msg *m)
     form_next(w);
 }
 
+/* Deadlines short enough that whatever hangs is given up within a run. */
+static void form_settings(struct worker *w)
+{
+    struct cmd_pool_set r;
+    schema_init(command_by_number(COMMAND_pool_set)->schema, &r);
+    r.start_timeout_ms = (uint32_t)rng_between(&w->rng, 5000, 60000);
+    r.migrate_timeout_ms = (uint32_t)rng_between(&w->rng, 5000, 120000);
+    ask_record(w, COMMAND_pool_set, &r, -1);
+}
+
+static void form_host(struct worker *w)
+{
+    struct cmd_host_add r;
+    const struct vhost *h = &lab.hosts[wl.forming];
+    schema_init(command_by_number(COMMAND_host_add)->schema, &r);
+    (void)str_copy(r.name, sizeof r.name, h->m.name);
+    (void)str_copy(r.address, sizeof r.address, h->listen);
+    ask_record(w, COMMAND_host_add, &r, -1);
+}
+
 static void form_send(struct worker *w)
 {
     struct buf params = {0};
@@ -171,12 +199,7 @@ static void form_send(struct worker *w)
         mp_put_bin(&params, request.b, sizeof request.b);
         vclient_call(&w->c, 0, "found", &params, 3000, on_formed, w);
     } else {
-        struct cmd_host_add r;
-        const struct vhost *h = &lab.hosts[wl.forming];
-        schema_init(command_by_number(COMMAND_host_add)->schema, &r);
-        (void)str_copy(r.name, sizeof r.name, h->m.name);
-        (void)str_copy(r.address, sizeof r.address, h->listen);
-        ask_record(w, COMMAND_host_add, &r, -1);
+        (wl.forming < lab.o.hosts ? form_host : form_settings)(w);
         put_command(&w->ask, &params);
         ask_done(w);
         vclient_call(&w->c, 0, "command", &params, 10000, on_formed, w);
@@ -191,7 +214,7 @@ static void form_due(uv_timer_t *t)
 
 static void form_next(struct worker *w)
 {
-    if (wl.forming < lab.o.hosts) {
+    if (wl.forming <= lab.o.hosts) {
         (void)uv_timer_start(&w->think, form_due, 100, 0);
     }
 }
@@ -231,12 +254,12 @@ void workload_form(void)
     struct proc *before = proc_enter(w->c.proc);
     form_next(w);
     proc_leave(before);
-    vloop_resume(w->c.proc);
+    vloop_replan(w->c.proc);
 }
 
 bool workload_formed(void)
 {
-    return wl.forming >= lab.o.hosts;
+    return wl.forming > lab.o.hosts;
 }
 
 void workload_start(void)
@@ -247,7 +270,7 @@ void workload_start(void)
         struct proc *before = proc_enter(w->c.proc);
         think(w, 1, 1000);
         proc_leave(before);
-        vloop_resume(w->c.proc);
+        vloop_replan(w->c.proc);
     }
 }
 

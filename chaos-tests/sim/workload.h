@@ -5,6 +5,7 @@
 #define CHAOS_SIM_WORKLOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Machines of clients begin here in the network. */
@@ -24,8 +25,12 @@ void workload_stop(void);
 /* All clients have stopped. */
 bool workload_idle(void);
 
-/* After the pool has come to rest: what was promised is compared with what this host has. */
+/* After healing. */
 struct vhost;
+/* What differs between the guests that run and those that should, by the state of this host; NULL:
+ * nothing. */
+const char *workload_unrest(struct vhost *h, char *to, size_t size);
+/* When the pool has come to rest: what was promised is compared with what this host has. */
 void workload_check(struct vhost *h);
 
 #endif

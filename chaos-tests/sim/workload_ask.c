@@ -5,9 +5,8 @@
 
 #include "core/util.h"
 
-#include "fsm/commands.h"
-
 #include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
 
 /* The list may move; numbers stay. */
 static int32_t guest_new(struct worker *w)

@@ -6,11 +6,10 @@
 #include "core/id.h"
 #include "core/limits.h"
 
-#include "fsm/fsm.h"
-
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/vclient.h"
 #include "chaos-tests/sim/workload.h"
+#include "fsm/fsm.h"
 
 struct command;
 
@@ -55,7 +54,7 @@ struct workload {
     struct wanted *guests;
     uint32_t n_guests, cap_guests;
     bool running;
-    uint32_t forming; /* Hosts that are in. */
+    uint32_t forming; /* Steps done: the founding, each other host, the settings. */
 };
 
 extern struct workload wl;
@@ -64,5 +63,7 @@ extern struct workload wl;
 void choose_ask(struct worker *w);
 /* Make the ask of this record. */
 void ask_record(struct worker *w, uint32_t number, const void *record, int32_t guest);
+/* Have a client ask this now, outside of its own work. It must be idle. */
+void workload_ask(struct worker *w, uint32_t number, const void *record);
 
 #endif

@@ -369,14 +369,7 @@ static void touch_guest(struct agent *a, struct fsm_view *v, const char *name)
         }
     }
     struct guest *g = &a->guest;
-    if (fsm_get_guest(v, name, g) != 0) {
-        return;
-    }
-    bool mine = strcmp(g->host, a->opt.host) == 0;
-    if (!mine && g->state == GUEST_MIGRATING && fsm_get_op(v, g->op, &a->op) == 0) {
-        mine = strcmp(a->op.dst, a->opt.host) == 0;
-    }
-    if (mine) {
+    if (fsm_guest_concerns(v, name, a->opt.host) && fsm_get_guest(v, name, g) == 0) {
         slot_touch(slot_get(a, &g->uuid, g->name));
     }
 }

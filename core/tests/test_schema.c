@@ -106,7 +106,7 @@ static void random_records_come_back_byte_for_byte(void **state)
             fail_msg("%s", e.msg);
         }
         assert_memory_equal(&t, &back, sizeof t);
-        assert_true(mp_valid(b.data, b.len));
+        assert_true(schema_same(&schema_thing, &t, &back) && mp_valid(b.data, b.len));
     }
 }
 
@@ -120,9 +120,8 @@ static void what_is_accepted_encodes_to_the_same_bytes(void **state)
         struct thing t, before;
         struct err e = {0};
         schema_random(&schema_thing, &rng, &before);
-        CLEANUP(buf_done) struct buf b = {0}, as_was = {0};
+        CLEANUP(buf_done) struct buf b = {0};
         schema_encode(&schema_thing, &before, &b);
-        buf_put(&as_was, b.data, b.len);
         for (uint64_t n = 1 + rng_below(&rng, 2); n > 0; n--) {
             b.data[rng_below(&rng, b.len)] ^= (uint8_t)(1u << rng_below(&rng, 8));
         }
@@ -132,9 +131,10 @@ static void what_is_accepted_encodes_to_the_same_bytes(void **state)
             schema_encode(&schema_thing, &t, &again);
             assert_int_equal(again.len, b.len);
             assert_memory_equal(again.data, b.data, b.len);
-            assert_true(schema_same(&schema_thing, &t, &t));
-            bool same = as_was.len == b.len && memcmp(as_was.data, b.data, b.len) == 0;
-            assert_int_equal(schema_same(&schema_thing, &before, &t), same);
+            buf_clear(&again);
+            schema_encode(&schema_thing, &before, &again);
+            bool same = again.len == b.len && memcmp(again.data, b.data, b.len) == 0;
+            assert_true(schema_same(&schema_thing, &before, &t) == same);
         } else {
             assert_true(e.msg[0] != '\0');
         }

@@ -263,6 +263,22 @@ static void check_host(struct fsm_view *v, const struct host *h)
     assert_int_equal(memory, fsm_reserved_mib(v, h->name));
 }
 
+/* Whom a guest concerns, by the index and by what the guest and its operation say. */
+static void check_concerns(struct fsm_view *v, const struct guest *g)
+{
+    struct host h = {.name = ""};
+    struct op o = {.dst = ""};
+    char before[LIMIT_NAME + 1] = "";
+    if (g->state == GUEST_MIGRATING) {
+        assert_int_equal(fsm_get_op(v, g->op, &o), 0);
+    }
+    while (fsm_next_host(v, before, &h) == 0) {
+        (void)str_copy(before, sizeof before, h.name);
+        bool want = strcmp(h.name, g->host) == 0 || strcmp(h.name, o.dst) == 0;
+        assert_int_equal(fsm_guest_concerns(v, g->name, h.name), want);
+    }
+}
+
 static void check_ops(struct fsm_view *v, uint64_t open)
 {
     struct op o;
@@ -298,6 +314,7 @@ static void check_state(struct fsm *f)
     while (fsm_next_guest(v, before, &g) == 0) {
         (void)str_copy(before, sizeof before, g.name);
         check_guest(v, &g, &pool);
+        check_concerns(v, &g);
         guests++;
         running += g.state == GUEST_RUNNING || g.state == GUEST_MIGRATING ? 1 : 0;
     }

@@ -9,5 +9,4 @@ static void strike(struct rng *rng)
     vclock_jump_wall(&h->m.clock, ms);
 }
 
-const struct fault fault_clock_jump = {
-    .name = "clock_jump", .every_ms = 20000, .strike = strike};
+const struct fault fault_clock_jump = {.name = "clock_jump", .every_ms = 20000, .strike = strike};

@@ -8,7 +8,7 @@ static void set(struct vhost *h, int32_t ppm)
 {
     vclock_set_rate(&h->m.clock, ppm);
     if (h->proc != NULL) {
-        vloop_resume(h->proc); /* Its timers are due at other moments now. */
+        vloop_replan(h->proc); /* Its timers are due at other moments now. */
     }
 }
 
@@ -27,5 +27,7 @@ static void strike(struct rng *rng)
     set(h, ppm);
 }
 
-const struct fault fault_clock_rate = {
-    .name = "clock_rate", .every_ms = 10000, .strike = strike, .heal = heal};
+const struct fault fault_clock_rate = {.name = "clock_rate",
+                                       .every_ms = 10000,
+                                       .strike = strike,
+                                       .heal = heal};

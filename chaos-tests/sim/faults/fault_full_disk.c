@@ -32,5 +32,7 @@ static void strike(struct rng *rng)
     lab_after(ms * NS_PER_MS, mend, h, 0);
 }
 
-const struct fault fault_full_disk = {
-    .name = "full_disk", .every_ms = 40000, .strike = strike, .heal = heal};
+const struct fault fault_full_disk = {.name = "full_disk",
+                                      .every_ms = 40000,
+                                      .strike = strike,
+                                      .heal = heal};

@@ -1,7 +1,6 @@
-#include "hvdriver/sim.h"
-
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/truth.h"
+#include "hvdriver/sim.h"
 
 static void strike(struct rng *rng)
 {

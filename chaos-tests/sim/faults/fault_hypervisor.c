@@ -1,8 +1,7 @@
 #include "core/err.h"
 
-#include "hvdriver/sim.h"
-
 #include "chaos-tests/sim/fault.h"
+#include "hvdriver/sim.h"
 
 /* A hang ends when the daemon's own deadline for the request has passed. */
 static void strike(struct rng *rng)
@@ -25,5 +24,7 @@ static void heal(void)
     }
 }
 
-const struct fault fault_hypervisor = {
-    .name = "hypervisor", .every_ms = 8000, .strike = strike, .heal = heal};
+const struct fault fault_hypervisor = {.name = "hypervisor",
+                                       .every_ms = 8000,
+                                       .strike = strike,
+                                       .heal = heal};

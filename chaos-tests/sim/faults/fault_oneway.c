@@ -27,5 +27,7 @@ static void strike(struct rng *rng)
     }
 }
 
-const struct fault fault_oneway = {
-    .name = "oneway", .every_ms = 15000, .strike = strike, .heal = heal};
+const struct fault fault_oneway = {.name = "oneway",
+                                   .every_ms = 15000,
+                                   .strike = strike,
+                                   .heal = heal};

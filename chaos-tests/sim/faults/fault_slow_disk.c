@@ -30,5 +30,7 @@ static void strike(struct rng *rng)
     lab_after(fault_while_ms(rng, 100, 30000) * NS_PER_MS, mend, h, 0);
 }
 
-const struct fault fault_slow_disk = {
-    .name = "slow_disk", .every_ms = 15000, .strike = strike, .heal = heal};
+const struct fault fault_slow_disk = {.name = "slow_disk",
+                                      .every_ms = 15000,
+                                      .strike = strike,
+                                      .heal = heal};

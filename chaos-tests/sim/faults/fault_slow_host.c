@@ -28,5 +28,7 @@ static void strike(struct rng *rng)
     lab_after(fault_while_ms(rng, 200, 20000) * NS_PER_MS, mend, h, 0);
 }
 
-const struct fault fault_slow_host = {
-    .name = "slow_host", .every_ms = 15000, .strike = strike, .heal = heal};
+const struct fault fault_slow_host = {.name = "slow_host",
+                                      .every_ms = 15000,
+                                      .strike = strike,
+                                      .heal = heal};

@@ -46,5 +46,7 @@ static void strike(struct rng *rng)
     lab_after(fault_while_ms(rng, 100, 60000) * NS_PER_MS, mend, NULL, (uint64_t)a << 32 | b);
 }
 
-const struct fault fault_slow_link = {
-    .name = "slow_link", .every_ms = 10000, .strike = strike, .heal = heal};
+const struct fault fault_slow_link = {.name = "slow_link",
+                                      .every_ms = 10000,
+                                      .strike = strike,
+                                      .heal = heal};
