@@ -197,6 +197,41 @@ static void hosts_are_numbered_anew(void **state)
     scenario_done(&s);
 }
 
+/* Decision 2 i and 2 i + 1 are there together or not at all, else the run goes another way; only
+ * the pair of 10 and the pair of 40 matter. */
+static bool in_pairs(void *arg, const struct scenario *s)
+{
+    size_t at;
+
+    (void)arg;
+    for (uint32_t i = 0; i < 60; i += 2) {
+        bool a = find(s, i, &at) != NULL;
+        bool b = find(s, i + 1, &at) != NULL;
+        if (a != b || (!a && (i == 10 || i == 40))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void what_only_goes_in_pairs_goes(void **state)
+{
+    struct scenario s = {0};
+    struct err e = {0};
+    struct shrink k = {.fails = in_pairs};
+    size_t at;
+
+    (void)state;
+    make(&s, 60, 11);
+    assert_int_equal(shrink_run(&k, &s, &e), 0);
+    assert_true(k.minimal);
+    assert_int_equal(s.n_decisions, 4);
+    assert_non_null(find(&s, 10, &at));
+    assert_non_null(find(&s, 41, &at));
+    assert_in_range(k.runs, 1, 500);
+    scenario_done(&s);
+}
+
 /* A failure that nothing but an odd number of decisions explains: there is no smaller one than 1.
  */
 static bool odd(void *arg, const struct scenario *s)
@@ -261,6 +296,7 @@ int main(void)
         cmocka_unit_test(hosts_settings_and_distances_that_matter_stay),
         cmocka_unit_test(a_time_is_rounded_up_if_it_must),
         cmocka_unit_test(hosts_are_numbered_anew),
+        cmocka_unit_test(what_only_goes_in_pairs_goes),
         cmocka_unit_test(a_fickle_failure_still_ends_minimal),
         cmocka_unit_test(one_that_does_not_fail_is_left_alone),
         cmocka_unit_test(it_stops_when_told_with_something_that_fails),
