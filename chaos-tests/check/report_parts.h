@@ -7,7 +7,7 @@
 
 #define SHOWN_GUESTS   8    /* Rows of guests in the picture; others are only counted. */
 #define SHOWN_SEGMENTS 6000 /* Of one kind; a picture of more is a smear, and slow. */
-#define CALL_ROWS      4
+#define CALL_ROWS      12
 
 enum segment_kind {
     SEG_POWER,
@@ -43,6 +43,7 @@ struct scene {
     uint64_t end_us;
     hist_t_name guests[SHOWN_GUESTS];
     uint32_t n_guests, all_guests;
+    uint32_t call_rows; /* So many calls are under way at once, at most CALL_ROWS. */
 };
 
 /* Collect. */

@@ -16,14 +16,14 @@
 
 #define WIDTH     1180
 #define LEFT      64
-#define TOP       64 /* Room for what findings say. */
+#define TOP       82 /* Room for what findings say. */
 #define HEAD      15
 #define LEASE     4
 #define ROW       16
 #define CUT       12
 #define GAP       10
-#define CALL_H    11
-#define SAID_ROWS 3
+#define CALL_H    10
+#define SAID_ROWS 4
 #define SAID      3 /* Findings of one checker that the picture shows. */
 #define LETTER    6 /* About the width of one. */
 
@@ -33,6 +33,7 @@ struct pic {
     uint64_t from, to;
     uint32_t lane; /* Height. */
     uint32_t calls_y, bottom;
+    double said_to[SAID_ROWS]; /* How far each row of what findings say is taken. */
 };
 
 static double x_of(const struct pic *p, uint64_t us)
@@ -280,29 +281,50 @@ static void put_frames(const struct pic *p, const struct finding *f)
     }
 }
 
-static void put_finding(const struct pic *p, const struct finding *f, uint32_t number)
+/* A row in which what a finding says does not lie on what another one does; false if there is none.
+ * Findings come by checker, not by time, so that a row is closed to whatever begins before its end.
+ */
+static bool find_row(struct pic *p, double from, double to, uint32_t *row)
+{
+    for (uint32_t i = 0; i < SAID_ROWS; i++) {
+        if (from > p->said_to[i]) {
+            p->said_to[i] = to;
+            *row = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_finding(struct pic *p, const struct finding *f, uint32_t number)
 {
     double x = x_of(p, f->at_us);
-    uint32_t y = 12 + (number - 1) % SAID_ROWS * 16;
     bool late = x > (WIDTH + LEFT) / 2.0;
+    uint32_t row = SAID_ROWS - 1;
     char text[96];
+    double width;
+    bool room;
 
     if (f->at_us < p->from || f->at_us > p->to) {
         return;
     }
-    put_box(p, &(struct box){f->at_us, f->until_us, y, p->bottom - y, "found", NULL, f->text});
-    put_frames(p, f);
     (void)snprintf(text, sizeof text, "%.88s%s", f->text, strlen(f->text) > 88 ? " ..." : "");
+    width = (double)strlen(text) * LETTER * 1.15 + 20;
+    room = find_row(p, late ? x - width : x - 8, late ? x + 8 : x + width, &row);
+    put_box(p, &(struct box){f->at_us, f->until_us, 12 + row * 16, p->bottom - 12 - row * 16,
+                             "found", NULL, f->text});
+    put_frames(p, f);
     buf_printf(p->out,
                "<g class=\"t said\" data-a=\"%" PRIu64 "\" transform=\"translate(%.2f,%" PRIu32
                ")\"><circle r=\"8\"/><text class=\"no\">%" PRIu32
-               "</text><text class=\"what\" x=\"%d\" text-anchor=\"%s\">",
-               f->at_us, x, y, number, late ? -12 : 12, late ? "end" : "start");
+               "</text><text class=\"what\" x=\"%d\" text-anchor=\"%s\"%s>",
+               f->at_us, x, 12 + row * 16, number, late ? -12 : 12, late ? "end" : "start",
+               room ? "" : " style=\"display:none\"");
     put_text(p->out, text);
     buf_printf(p->out, "</text></g>\n");
 }
 
-static void put_findings(const struct pic *p)
+static void put_findings(struct pic *p)
 {
     uint32_t number = 0;
 
@@ -348,7 +370,7 @@ static void put_lanes(const struct pic *p)
                    hist_host_text(p->s->h, i));
     }
     buf_printf(p->out, "<text class=\"host\" x=\"4\" y=\"%" PRIu32 "\">calls</text>\n",
-               p->calls_y + CALL_ROWS * (CALL_H + 1) / 2 + 4);
+               p->calls_y + p->s->call_rows * (CALL_H + 1) / 2 + 4);
 }
 
 void picture(const struct scene *s,
@@ -364,7 +386,7 @@ void picture(const struct scene *s,
     p.to = p.to <= p.from ? p.from + 1 : p.to;
     p.lane = HEAD + LEASE + (s->n_guests == 0 ? 1 : s->n_guests) * ROW + CUT;
     p.calls_y = TOP + s->h->n_hosts * (p.lane + GAP);
-    p.bottom = p.calls_y + CALL_ROWS * (CALL_H + 1) + 4;
+    p.bottom = p.calls_y + s->call_rows * (CALL_H + 1) + 4;
     buf_printf(out,
                "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pic\" id=\"%s\" viewBox=\"0 0 %d "
                "%" PRIu32 "\" data-from=\"%" PRIu64 "\" data-to=\"%" PRIu64

@@ -275,12 +275,13 @@ static void take_call(struct walk *w, const struct rec *r, uint32_t number)
     uint64_t *at = map_at(&w->calls, r->call.client, r->call.call, NO_SEGMENT);
     uint32_t row = 0;
 
-    for (uint32_t i = 0; i < CALL_ROWS; i++) {
-        row = w->busy_until[i] < w->busy_until[row] ? i : row;
-    }
     if (!shows_call(w, r->at_us)) {
         return;
     }
+    while (row < CALL_ROWS - 1 && w->busy_until[row] > r->at_us) {
+        row++;
+    }
+    w->s->call_rows = (uint32_t)max_u64(w->s->call_rows, row + 1);
     *at = begin(w, number,
                 (struct segment){.kind = SEG_CALL,
                                  .host = r->call.host,
@@ -340,6 +341,7 @@ void scene_init(struct scene *s, const struct hist *h, const struct verdicts *v)
     struct walk *w = mem_new(1, sizeof *w);
 
     *s = (struct scene){.h = h, .v = v};
+    s->call_rows = 1;
     s->end_us = h->n_recs == 0 ? 1 : h->recs[h->n_recs - 1].at_us + 1;
     choose_guests(s);
     w->s = s;

@@ -61,8 +61,13 @@ const char report_js[] =
 "if(e.tagName=='rect'){e.setAttribute('x',x);e.setAttribute('width',w)}"
 "else if(e.tagName=='text'){e.setAttribute('x',x+3);if(w<e.textContent.length*6+4)e.style.display='none'}"
 "else if(e.tagName=='path')e.setAttribute('d','M'+x+' '+e.dataset.y+' L'+X(q)+' '+e.dataset.z);"
-"else{const y=e.getAttribute('transform').split(',')[1];e.setAttribute('transform','translate('+x+','+y);"
-"const o=e.querySelector('.what');if(o){const r=x>(W+L)/2;o.setAttribute('x',r?-12:12);o.setAttribute('text-anchor',r?'end':'start')}}});"
+"else{const y=e.getAttribute('transform').split(',')[1];e.setAttribute('transform','translate('+x+','+y)"
+"}});"
+"const end=[-1,-1,-1,-1];s.querySelectorAll('.said').forEach(e=>{if(e.style.display=='none')return;"
+"const o=e.querySelector('.what'),x=X(+e.dataset.a),w=o.textContent.length*6.9+20,r=x>(W+L)/2;"
+"let i=end.findIndex(z=>(r?x-w:x-8)>z);o.style.display=i<0?'none':'';if(i<0)i=3;else end[i]=r?x+8:x+w;"
+"o.setAttribute('x',r?-12:12);o.setAttribute('text-anchor',r?'end':'start');"
+"e.setAttribute('transform','translate('+x+','+(12+16*i)+')')});"
 "let u=1,st=1;for(let i=0;st<(b-a)/10;i++){if(i&&i%3==0)u*=10;st=u*[1,2,5][i%3]}"
 "let h='';for(let t=Math.ceil(a/st)*st;t<=b;t+=st)h+='<path d=\"M'+X(t)+' '+d.top+'V'+d.bottom+'\"/>'+(X(t)>W-16?'':'<text x=\"'+X(t)+'\" y=\"'+(+d.bottom+13)+'\">'+(+(t/1e6).toPrecision(10))+' s</text>');"
 "s.querySelector('.axis').innerHTML=h;"
@@ -78,5 +83,5 @@ const char report_js[] =
 "window.addEventListener('pointerup',()=>{from=null});"
 "s.addEventListener('dblclick',all)});"
 "document.querySelectorAll('a[data-a]').forEach(l=>l.addEventListener('click',()=>{"
-"const a=+l.dataset.a,b=+l.dataset.b,w=Math.max((b-a)*3,1e6);show(document.getElementById('all'),a-w,b+w)}));";
+"const a=+l.dataset.a,b=+l.dataset.b,w=Math.max((b-a)*3,2e5);show(document.getElementById('all'),a-w,b+w)}));";
 /* clang-format on */

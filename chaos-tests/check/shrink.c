@@ -15,6 +15,8 @@
 #include "chaos-tests/check/map.h"
 #include "chaos-tests/check/words.h"
 
+#define MOST_PAIRED 20 /* Decisions; 190 pairs. */
+
 struct state {
     struct shrink *k;
     struct scenario *best;
@@ -93,6 +95,26 @@ static bool fewer_decisions(struct state *s)
         }
     }
     return s->best->n_decisions < before;
+}
+
+/* Two that only go together: a cut and its mending, a stop and the start after it. Only when few
+ * are left, for there are many pairs. */
+static bool fewer_pairs(struct state *s)
+{
+    bool any = false;
+
+    for (size_t j = s->best->n_decisions; j-- > 1 && !s->stopped;) {
+        for (size_t i = j; i-- > 0 && s->best->n_decisions <= MOST_PAIRED;) {
+            if (j >= s->best->n_decisions) {
+                break; /* Some have just gone. */
+            }
+            scenario_copy(&s->trial, s->best);
+            leave_out(&s->trial, j, 1);
+            leave_out(&s->trial, i, 1);
+            any = keep(s) || any;
+        }
+    }
+    return any;
 }
 
 /* Take host `gone` out of a decision: false if it speaks of that host. Higher hosts move down. */
@@ -220,6 +242,7 @@ int shrink_run(struct shrink *k, struct scenario *s, struct err *e)
         again = fewer_hosts(&state) || again;
         again = default_settings(&state) || again;
         again = rounder(&state) || again;
+        again = again || fewer_pairs(&state);
     }
     k->minimal = !state.stopped;
     scenario_done(&state.trial);

@@ -93,6 +93,22 @@ static bool expects(const struct file *f, const char *word, const char *name)
     return false;
 }
 
+/* What a line "# says: ..." asks for is in the text of the verdicts. */
+static void says_so(const struct file *f, const char *verdicts)
+{
+    const char *at = strstr(f->text, "# says: ");
+    char line[300];
+
+    if (at == NULL) {
+        return;
+    }
+    at += strlen("# says: ");
+    (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    if (strstr(verdicts, line) == NULL) {
+        fail_msg("%s: nobody says \"%s\"\n%s", f->name, line, verdicts);
+    }
+}
+
 static void is_judged(const struct file *f)
 {
     static struct verdicts v;
@@ -112,6 +128,7 @@ static void is_judged(const struct file *f)
                      (const char *)text.data);
         }
     }
+    says_so(f, (const char *)text.data);
     assert_int_equal(verdicts_good(&v), strstr(f->text, "# expect: good") != NULL);
     buf_done(&text);
     hist_done(&h);

@@ -15,6 +15,7 @@ struct cause {
     uint32_t hosts;    /* And there are at least so many hosts. */
     const char *knob;  /* And this setting is above 10. */
     uint64_t apart_us; /* And the first two are at least so far apart. */
+    uint64_t from_us;  /* And the first is not before this. */
     uint32_t asked;
     uint32_t stop_at; /* 0: never. */
 };
@@ -49,7 +50,7 @@ static bool fails(void *arg, const struct scenario *s)
         }
         last = at;
         first_us = i == 0 ? d->at_us : first_us;
-        if (i == 1 && d->at_us < first_us + c->apart_us) {
+        if (first_us < c->from_us || (i == 1 && d->at_us < first_us + c->apart_us)) {
             return false;
         }
     }
@@ -148,6 +149,21 @@ static void hosts_settings_and_distances_that_matter_stay(void **state)
     scenario_done(&s);
 }
 
+/* Only a later moment is rounder. */
+static void a_time_is_rounded_up_if_it_must(void **state)
+{
+    struct scenario s = {.hosts = 1};
+    struct err e = {0};
+    struct cause c = {.n = 1, .from_us = 12345678};
+    struct shrink k = {.fails = fails, .arg = &c};
+
+    (void)state;
+    assert_int_equal(scenario_add(&s, 13456789, "cause 0"), 0);
+    assert_int_equal(shrink_run(&k, &s, &e), 0);
+    assert_int_equal(s.decisions[0].at_us, 20000000);
+    scenario_done(&s);
+}
+
 /* Hosts are numbered anew when one goes, and decisions about it go with it. */
 static bool talks_of_two_hosts(void *arg, const struct scenario *s)
 {
@@ -178,6 +194,41 @@ static void hosts_are_numbered_anew(void **state)
     assert_int_equal(s.n_decisions, 1);
     assert_string_equal(s.decisions[0].args[0], "h1");
     assert_string_equal(s.decisions[0].args[1], "h2");
+    scenario_done(&s);
+}
+
+/* Decision 2 i and 2 i + 1 are there together or not at all, else the run goes another way; only
+ * the pair of 10 and the pair of 40 matter. */
+static bool in_pairs(void *arg, const struct scenario *s)
+{
+    size_t at;
+
+    (void)arg;
+    for (uint32_t i = 0; i < 60; i += 2) {
+        bool a = find(s, i, &at) != NULL;
+        bool b = find(s, i + 1, &at) != NULL;
+        if (a != b || (!a && (i == 10 || i == 40))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void what_only_goes_in_pairs_goes(void **state)
+{
+    struct scenario s = {0};
+    struct err e = {0};
+    struct shrink k = {.fails = in_pairs};
+    size_t at;
+
+    (void)state;
+    make(&s, 60, 11);
+    assert_int_equal(shrink_run(&k, &s, &e), 0);
+    assert_true(k.minimal);
+    assert_int_equal(s.n_decisions, 4);
+    assert_non_null(find(&s, 10, &at));
+    assert_non_null(find(&s, 41, &at));
+    assert_in_range(k.runs, 1, 500);
     scenario_done(&s);
 }
 
@@ -243,7 +294,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_needed_is_left),
         cmocka_unit_test(hosts_settings_and_distances_that_matter_stay),
+        cmocka_unit_test(a_time_is_rounded_up_if_it_must),
         cmocka_unit_test(hosts_are_numbered_anew),
+        cmocka_unit_test(what_only_goes_in_pairs_goes),
         cmocka_unit_test(a_fickle_failure_still_ends_minimal),
         cmocka_unit_test(one_that_does_not_fail_is_left_alone),
         cmocka_unit_test(it_stops_when_told_with_something_that_fails),

@@ -1,10 +1,10 @@
-/* histjudge FILE [REPORT.html]: judge a history in its text form, and write the report.
+/* histjudge [--text] FILE [REPORT.html]: judge a history in its text form, and write the report.
+ * With
+ * --text the history is written out as well, with its picture of the hosts.
  * Exit status 0: every promise that could be judged was kept; 1: not; 2: the file cannot be read or
  * the report cannot be written. */
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "chaos-tests/check/report.h"
@@ -37,46 +37,67 @@ static int write_file(const char *path, const struct buf *b)
     return ok ? 0 : -1;
 }
 
-/* What is printed goes to `out`, the page to `page`. */
-static bool judge(const struct hist *h, const char *path, struct buf *out, struct buf *page)
+struct job {
+    const char *path, *report; /* report: NULL for none. */
+    bool text;
+};
+
+/* 0, 1, or 2 when the report cannot be written. */
+static int judge(const struct job *job, const struct hist *h)
 {
     static struct verdicts v;
-
-    check_all(h, &v);
-    verdicts_text(h, &v, out);
-    report_html(h, &v, &(struct report_options){.title = path}, page);
-    return verdicts_good(&v);
-}
-
-int main(int argc, char **argv)
-{
-    struct buf text = {0};
     struct buf out = {0};
     struct buf page = {0};
+    int status;
+
+    check_all(h, &v);
+    if (job->text) {
+        hist_write(h, &out);
+    }
+    verdicts_text(h, &v, &out);
+    (void)fwrite(out.data, 1, out.len, stdout);
+    status = verdicts_good(&v) ? 0 : 1;
+    if (job->report != NULL) {
+        report_html(h, &v, &(struct report_options){.title = job->path}, &page);
+        if (write_file(job->report, &page) != 0) {
+            (void)fprintf(stderr, "histjudge: cannot write %s\n", job->report);
+            status = 2;
+        }
+    }
+    buf_done(&out);
+    buf_done(&page);
+    return status;
+}
+
+static int run(const struct job *job)
+{
+    struct buf text = {0};
     struct hist h;
     struct err e = {0};
     int status = 2;
 
-    if (argc < 2 || argc > 3) {
-        (void)fprintf(stderr, "usage: histjudge FILE [REPORT.html]\n");
-        return 2;
-    }
     hist_init(&h, 0);
-    if (read_file(argv[1], &text) != 0) {
-        (void)fprintf(stderr, "histjudge: %s: %s\n", argv[1], strerror(errno)); // NOLINT
+    if (read_file(job->path, &text) != 0) {
+        (void)fprintf(stderr, "histjudge: cannot read %s\n", job->path);
     } else if (hist_read(&h, (const char *)text.data, text.len, &e) != 0) {
-        (void)fprintf(stderr, "histjudge: %s: %s\n", argv[1], e.msg);
+        (void)fprintf(stderr, "histjudge: %s: %s\n", job->path, e.msg);
     } else {
-        status = judge(&h, argv[1], &out, &page) ? 0 : 1;
-        (void)fwrite(out.data, 1, out.len, stdout);
-        if (argc == 3 && write_file(argv[2], &page) != 0) {
-            (void)fprintf(stderr, "histjudge: %s: %s\n", argv[2], strerror(errno)); // NOLINT
-            status = 2;
-        }
+        status = judge(job, &h);
     }
     buf_done(&text);
-    buf_done(&out);
-    buf_done(&page);
     hist_done(&h);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    bool text = argc > 1 && strcmp(argv[1], "--text") == 0;
+    int first = text ? 2 : 1;
+
+    if (argc <= first || argc > first + 2) {
+        (void)fprintf(stderr, "usage: histjudge [--text] FILE [REPORT.html]\n");
+        return 2;
+    }
+    return run(&(struct job){
+        .path = argv[first], .report = argc > first + 1 ? argv[first + 1] : NULL, .text = text});
 }
