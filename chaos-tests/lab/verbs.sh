@@ -22,7 +22,7 @@ usage: ./lab VERB [--dir DIR]
   test [--quick] [NAME...]         build and run all tests, or those named
   bench log [--json] [--seconds N] commits per second and latency, beside etcd
   bench soak [--json] [--minutes N] load on a busy machine: is anybody elected needlessly?
-  chaos [--seed S] [--seeds N] ... simulated pools under faults, on virtual time (chaos --help)
+  chaos [--seed S] [--seeds N] ... simulated pools under faults, on virtual time
 
 DIR is where a lab keeps everything; default $QUORATE_LAB_DIR or ~/.quorate-lab.
 TEXT
