@@ -32,7 +32,8 @@ void buf_put(struct buf *b, const void *data, size_t len)
 
 void buf_put_u8(struct buf *b, uint8_t v)
 {
-    buf_put(b, &v, 1);
+    *buf_reserve(b, 1) = v;
+    b->len++;
 }
 
 void buf_put_u32(struct buf *b, uint32_t v)
@@ -86,28 +87,4 @@ uint8_t *buf_take(struct buf *b)
     uint8_t *p = b->data;
     *b = (struct buf){0};
     return p;
-}
-
-uint32_t load_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t load_u64(const uint8_t *p)
-{
-    return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
-}
-
-void store_u32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-void store_u64(uint8_t *p, uint64_t v)
-{
-    for (int i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
 }

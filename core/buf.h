@@ -3,8 +3,10 @@
 #ifndef CORE_BUF_H
 #define CORE_BUF_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     uint8_t *data;
@@ -34,9 +36,30 @@ void buf_done(struct buf *b);
 uint8_t *buf_take(struct buf *b);
 
 /* Little-endian loads and stores for fixed layouts. */
-uint32_t load_u32(const uint8_t *p);
-uint64_t load_u64(const uint8_t *p);
-void store_u32(uint8_t *p, uint32_t v);
-void store_u64(uint8_t *p, uint64_t v);
+static inline uint32_t load_u32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return le32toh(v);
+}
+
+static inline uint64_t load_u64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
+}
+
+static inline void store_u32(uint8_t *p, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline void store_u64(uint8_t *p, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(p, &v, sizeof v);
+}
 
 #endif

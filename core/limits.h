@@ -34,15 +34,15 @@
 #define LIMIT_REPOS 64
 
 /* Bytes of one log entry: the envelope and the largest command. */
-#define LIMIT_ENTRY (256u * 1024u)
+#define LIMIT_ENTRY (256ul * 1024u)
 
 /* Bytes of one frame between hosts on the control stream, and on the bulk stream. */
-#define LIMIT_FRAME_CONTROL (1024u * 1024u)
-#define LIMIT_FRAME_BULK    (8u * 1024u * 1024u)
+#define LIMIT_FRAME_CONTROL (1024ul * 1024u)
+#define LIMIT_FRAME_BULK    (8ul * 1024u * 1024u)
 
 /* Bytes of one RPC request and of one RPC reply. A list of 100,000 guests comes in pages. */
-#define LIMIT_RPC_REQUEST (512u * 1024u)
-#define LIMIT_RPC_REPLY   (8u * 1024u * 1024u)
+#define LIMIT_RPC_REQUEST (512ul * 1024u)
+#define LIMIT_RPC_REPLY   (8ul * 1024u * 1024u)
 
 /* Connected clients, requests under way of one client, and of all. */
 #define LIMIT_RPC_CLIENTS         512

@@ -31,8 +31,15 @@ void mp_put_bool(struct buf *b, bool v)
     (void)(v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
 }
 
+/* Small numbers, short strings and small maps are nearly all there is, and their head is one byte:
+ * they are written without the library's detours. */
+
 void mp_put_uint(struct buf *b, uint64_t v)
 {
+    if (v < 0x80) {
+        buf_put_u8(b, (uint8_t)v);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_uint64(&pk, v);
 }
@@ -50,6 +57,11 @@ void mp_put_str(struct buf *b, const char *s)
 
 void mp_put_strn(struct buf *b, const char *s, size_t len)
 {
+    if (len < 32) {
+        buf_put_u8(b, (uint8_t)(0xa0 | len));
+        buf_put(b, s, len);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_str_with_body(&pk, s, len);
 }
@@ -68,6 +80,10 @@ void mp_put_array(struct buf *b, size_t n)
 
 void mp_put_map(struct buf *b, size_t n)
 {
+    if (n < 16) {
+        buf_put_u8(b, (uint8_t)(0x80 | n));
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_map(&pk, n);
 }

@@ -324,6 +324,17 @@ static bool default_route_v6(void)
     return found;
 }
 
+/* The inode of the machine's own PID namespace: a constant of Linux (PROC_PID_INIT_INO). */
+#define FIRST_PID_NAMESPACE 0xeffffffcu
+
+/* Whether process 1, as seen from here, is the machine's. In a PID namespace it is one of our own
+ * kind and no witness. */
+static bool process_1_is_the_machines(void)
+{
+    struct stat s;
+    return stat("/proc/self/ns/pid", &s) == 0 && s.st_ino == FIRST_PID_NAMESPACE;
+}
+
 int os_net_is_lab(struct err *e)
 {
     struct stat own;
@@ -331,8 +342,8 @@ int os_net_is_lab(struct err *e)
     if (stat("/proc/self/ns/net", &own) != 0) {
         return err_sys(e, ERR_DENIED, errno, "find out this process's network namespace");
     }
-    if (stat("/proc/1/ns/net", &init) == 0 && own.st_dev == init.st_dev &&
-        own.st_ino == init.st_ino) {
+    if (process_1_is_the_machines() && stat("/proc/1/ns/net", &init) == 0 &&
+        own.st_dev == init.st_dev && own.st_ino == init.st_ino) {
         return err_set(
             e, ERR_DENIED,
             "this process is in the network namespace of process 1, not in one of a lab");

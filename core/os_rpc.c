@@ -288,7 +288,7 @@ int rpc_send(struct rpc_conn *c,
 {
     size_t len = params == NULL ? 0 : params->len;
     if (strlen(method) > LIMIT_NAME || len > (size_t)LIMIT_RPC_REQUEST - RPC_OVERHEAD) {
-        return err_set(e, ERR_TOO_BIG, "a request of %zu bytes; at most %u are taken", len,
+        return err_set(e, ERR_TOO_BIG, "a request of %zu bytes; at most %lu are taken", len,
                        LIMIT_RPC_REQUEST - RPC_OVERHEAD);
     }
     if (c->out_at > CHUNK_BYTES) {

@@ -157,6 +157,9 @@ void schema_init(const struct schema *s, void *record);
 /* Append the record's one encoding. The record must pass schema_check(). */
 void schema_encode(const struct schema *s, const void *record, struct buf *out);
 
+/* Whether both records have the same encoding. */
+bool schema_same(const struct schema *s, const void *x, const void *y);
+
 /* Read one record at the cursor. ERR_UNKNOWN for a key that is no field, ERR_INVALID for a value
  * out of its limits, ERR_MALFORMED for a wrong type, order, a missing REQ field, or a default
  * written out; the message names the field. The record's bytes are fully set, padding included. */

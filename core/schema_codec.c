@@ -14,17 +14,23 @@
 /* Recursion below goes as deep as tables are nested, never by what the bytes say.
  * NOLINTBEGIN(misc-no-recursion) */
 
-void schema_init(const struct schema *s, void *record)
+/* The defaults that are not zero, in a record of zeros. */
+static void set_defaults(const struct schema *s, void *record)
 {
-    memset(record, 0, s->size);
     for (size_t i = 0; i < s->n; i++) {
         const struct field *f = &s->fields[i];
         if (f->kind == FIELD_REC) {
-            schema_init(f->nested, field_at(f, record));
+            set_defaults(f->nested, field_at(f, record));
         } else if (f->def != 0) {
             field_set_number(f, record, f->def);
         }
     }
+}
+
+void schema_init(const struct schema *s, void *record)
+{
+    memset(record, 0, s->size);
+    set_defaults(s, record);
 }
 
 static void put_field(const struct field *f, const void *record, struct buf *out)
@@ -73,6 +79,45 @@ void schema_encode(const struct schema *s, const void *record, struct buf *out)
         mp_put_str(out, f->name);
         put_field(f, record, out);
     }
+}
+
+static bool same_field(const struct field *f, const void *x, const void *y)
+{
+    const void *a = field_in(f, x);
+    const void *b = field_in(f, y);
+    switch (f->kind) {
+    case FIELD_BOOL:
+    case FIELD_U32:
+    case FIELD_U64:
+    case FIELD_ENM: return field_number(f, x) == field_number(f, y);
+    case FIELD_STR: return strcmp(a, b) == 0;
+    case FIELD_ID: return memcmp(a, b, sizeof(struct id)) == 0;
+    case FIELD_REC: return schema_same(f->nested, a, b);
+    case FIELD_BIN:
+    case FIELD_LIST:
+    case FIELD_STRS: break;
+    }
+    uint32_t n = field_count(f, x);
+    bool same = n == field_count(f, y);
+    if (f->kind == FIELD_BIN) {
+        return same && memcmp(a, b, n) == 0;
+    }
+    for (uint32_t i = 0; same && i < n; i++) {
+        same = f->kind == FIELD_LIST
+                   ? schema_same(f->nested, field_list(f, x, i), field_list(f, y, i))
+                   : strcmp(field_strs(f, x, i), field_strs(f, y, i)) == 0;
+    }
+    return same;
+}
+
+bool schema_same(const struct schema *s, const void *x, const void *y)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (!same_field(&s->fields[i], x, y)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Where a decoder tells what was wrong: a sentence, if somebody wants one, and the field. */
@@ -181,6 +226,7 @@ static int get_array(const struct field *f, struct mp_reader *in, void *record, 
     for (uint32_t i = 0; i < n; i++) {
         int rc = 0;
         if (f->kind == FIELD_LIST) {
+            set_defaults(f->nested, at + (size_t)i * f->nested->size);
             rc = decode(f->nested, in, at + (size_t)i * f->nested->size, t);
         } else {
             const char *s;
@@ -252,9 +298,9 @@ static int missing(const struct field *f, struct trouble *t)
     return fail(t, ERR_MALFORMED, f->name, "missing");
 }
 
+/* The record is as schema_init() leaves it. */
 static int decode(const struct schema *s, struct mp_reader *in, void *record, struct trouble *t)
 {
-    schema_init(s, record);
     uint32_t n;
     if (mp_get_map(in, &n) != 0) {
         return fail(t, ERR_MALFORMED, "", "%s is not a map", s->name);
@@ -297,6 +343,7 @@ static int decode(const struct schema *s, struct mp_reader *in, void *record, st
 int schema_decode(const struct schema *s, struct mp_reader *in, void *record, struct err *e)
 {
     struct trouble t = {.e = e, .field = ""};
+    schema_init(s, record);
     return decode(s, in, record, &t);
 }
 
@@ -305,6 +352,7 @@ decode_all(const struct schema *s, const void *data, size_t len, void *record, s
 {
     struct mp_reader in;
     mp_reader_init(&in, data, len);
+    schema_init(s, record);
     int rc = decode(s, &in, record, t);
     if (rc == 0 && !mp_at_end(&in)) {
         rc = fail(t, ERR_MALFORMED, "", "bytes behind the end of %s", s->name);

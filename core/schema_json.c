@@ -106,7 +106,9 @@ static int number_from_json(const struct field *f, const json_t *in, void *recor
         return wrong_type(f, f->kind == FIELD_ENM ? "a name" : "a number", e);
     }
     json_int_t v = json_integer_value(in);
-    if (v < 0 || (uint64_t)v < f->min || (uint64_t)v > f->max) {
+    bool in_limits = (uint64_t)v >= f->min && (uint64_t)v <= f->max;
+    bool unset = f->flags != FIELD_REQ && (uint64_t)v == f->def;
+    if (v < 0 || !(in_limits || unset)) {
         return field_out_of_range(f, e);
     }
     field_set_number(f, record, (uint64_t)v);

@@ -77,7 +77,7 @@ static int set_number(const struct field *f, const char *text, void *record, str
         }
         v /= s->divide;
     }
-    if (v < f->min || v > f->max) {
+    if ((v < f->min || v > f->max) && (f->flags == FIELD_REQ || v != f->def)) {
         return field_out_of_range(f, e);
     }
     field_set_number(f, record, v);

@@ -1,7 +1,8 @@
 /* The group's list of streams with something to do (bytes to write, a poke, a break) is worked off
- * in uv_check, after the turn's reads, and in uv_prepare, before the loop sleeps. An idle handle
- * runs as long as the list is not empty: it keeps the loop from sleeping on what a later prepare
- * callback appended. */
+ * in uv_prepare, before the loop sleeps, and in uv_check, after the turn's reads. What comes onto
+ * the list in between, from a read or from a later prepare callback, starts an idle handle, for the
+ * loop must not sleep on the latter; the check that follows stops it. What comes from elsewhere
+ * needs none: a turn with an active idle handle polls without sleeping, once for nothing. */
 #include <assert.h>
 
 #include "core/util.h"
@@ -50,21 +51,23 @@ static void group_work(struct stream_group *g)
         stream_work(CONTAINER_OF(l, struct stream, link));
     }
     if (g->work.next == &g->work) {
-        g->running = false;
         (void)uv_idle_stop(&g->idle); /* Stopping cannot fail. */
-        (void)uv_prepare_stop(&g->prepare);
-        (void)uv_check_stop(&g->check);
+        uv_unref((uv_handle_t *)&g->prepare);
     }
 }
 
 static void prepare_cb(uv_prepare_t *h)
 {
-    group_work(h->data);
+    struct stream_group *g = h->data;
+    g->polling = true; /* Also for what the work itself adds. */
+    group_work(g);
 }
 
 static void check_cb(uv_check_t *h)
 {
-    group_work(h->data);
+    struct stream_group *g = h->data;
+    g->polling = false;
+    group_work(g);
 }
 
 void stream_mark(struct stream *s)
@@ -73,11 +76,9 @@ void stream_mark(struct stream *s)
     if (s->link.next == NULL) {
         link_add(&g->work, &s->link);
     }
-    if (!g->running) {
-        g->running = true;
-        (void)uv_idle_start(&g->idle, idle_cb); /* These fail only without a callback. */
-        (void)uv_prepare_start(&g->prepare, prepare_cb);
-        (void)uv_check_start(&g->check, check_cb);
+    uv_ref((uv_handle_t *)&g->prepare); /* The loop must not end before it is done. */
+    if (g->polling) {
+        (void)uv_idle_start(&g->idle, idle_cb); /* Fails only without a callback. */
     }
 }
 
@@ -90,6 +91,10 @@ struct stream_group *stream_group_new(struct uv_loop_s *loop)
     (void)uv_prepare_init(loop, &g->prepare);
     (void)uv_check_init(loop, &g->check);
     g->idle.data = g->prepare.data = g->check.data = g;
+    (void)uv_prepare_start(&g->prepare, prepare_cb); /* These fail only without a callback. */
+    (void)uv_check_start(&g->check, check_cb);
+    uv_unref((uv_handle_t *)&g->prepare);
+    uv_unref((uv_handle_t *)&g->check);
     return g;
 }
 

@@ -168,7 +168,7 @@ static void serve_frames(struct rpc_client *c)
     }
     if (r < 0) {
         struct err e;
-        (void)err_set(&e, ERR_TOO_BIG, "a request of %zu bytes; at most %u are taken", len,
+        (void)err_set(&e, ERR_TOO_BIG, "a request of %zu bytes; at most %lu are taken", len,
                       LIMIT_RPC_REQUEST);
         rpc_client_drop(c, e.code, e.msg);
     } else if (r > 0) {
@@ -260,7 +260,7 @@ void rpc_reply(struct rpc_request *rq, const struct buf *result)
     size_t len = result == NULL ? 0 : result->len;
     if (c != NULL && len > LIMIT_RPC_REPLY - RPC_OVERHEAD) {
         struct err e;
-        (void)err_set(&e, ERR_TOO_BIG, "an answer of %zu bytes; at most %u are sent: ask for less",
+        (void)err_set(&e, ERR_TOO_BIG, "an answer of %zu bytes; at most %lu are sent: ask for less",
                       len, LIMIT_RPC_REPLY - RPC_OVERHEAD);
         rpc_put_error(stream_out(c->stream), rq->number, e.code, e.msg);
         answered(s, c);

@@ -21,7 +21,7 @@ struct stream_group {
     struct link work; /* Streams with something to do. */
     uint32_t handles; /* Of the three above, while closing. */
     uint32_t members; /* Streams and listeners that have memory. */
-    bool running;     /* The three are started. */
+    bool polling;     /* Between prepare and check. */
     bool closing;
     void (*closed)(void *ctx);
     void *closed_ctx;

@@ -244,16 +244,6 @@ void drop_guest(struct apply *a, const struct guest *g)
     a->f->sys.guests--;
 }
 
-/* Not memcmp(): padding is no field. */
-bool same(const struct schema *s, const void *x, const void *y)
-{
-    CLEANUP(buf_done) struct buf a = {0};
-    CLEANUP(buf_done) struct buf b = {0};
-    schema_encode(s, x, &a);
-    schema_encode(s, y, &b);
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 uint64_t give_epoch(struct apply *a)
 {
     uint64_t epoch = a->f->pool.next_epoch++;
@@ -376,5 +366,11 @@ void stop_guest(struct guest *g, enum exit_reason exit)
     g->exit = exit;
     g->op = 0;
     g->changed = false;
+    g->guarded = false;
     memset(g->host, 0, sizeof g->host);
+}
+
+bool is_protected(const struct apply *a, const struct guest *g)
+{
+    return a->f->pool.ha && g->ha;
 }

@@ -33,10 +33,13 @@ struct hash_at {
 
 struct fsm {
     struct kv *kv;
-    struct kv_txn *txn;    /* Between begin and commit. */
+    struct kv_txn *txn;    /* Between begin and commit, and after fsm_commit_later(). */
+    bool begun;            /* Between begin and commit. */
+    unsigned looks;        /* Views that share txn. */
     struct err broken;     /* Why this replica stopped applying for good. */
     uint64_t applied;      /* Committed. */
     struct hash128 hash;   /* At applied. */
+    struct hash_at stored; /* As the store has them. */
     uint64_t last;         /* Last index in the open transaction. */
     struct sys sys;        /* As of the open transaction, or of the last commit. */
     struct sys stored_sys; /* As its row is. */
@@ -56,6 +59,7 @@ struct apply {
     struct kv_txn *t;
     const struct entry *entry;
     uint64_t index;
+    uint64_t term; /* Under which the entry stands in the log. */
     uint64_t now_ms;
     struct outcome *out;
     bool wrote;
@@ -134,9 +138,6 @@ void op_save(struct apply *a, const struct op *o);
 /* End it; `code` as in the log (without sign). The phase ABORTED stays, any other becomes ENDED. */
 void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, const char *detail);
 
-/* Whether two records have the same fields. */
-bool same(const struct schema *s, const void *x, const void *y);
-
 /* Next run epoch. */
 uint64_t give_epoch(struct apply *a);
 
@@ -161,6 +162,11 @@ void stop_guest(struct guest *g, enum exit_reason exit);
 
 /* Add a host to, or take it from, those that have a repository; whether that changed anything. */
 bool set_ready_on(struct repo *r, const char *host, bool ready);
+
+/* Nothing that h owned runs there any more, or, when not `all`, nothing guarded: by proof. */
+void free_guests(struct apply *a, const char *host, bool all);
+/* Whether this guest's runs are to be guarded: HA is on for the pool and for it. */
+bool is_protected(const struct apply *a, const struct guest *g);
 
 /* --- events (event.c) */
 

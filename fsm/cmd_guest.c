@@ -19,6 +19,7 @@ static void start_on(struct apply *a, struct guest *g, const char *host, bool pa
     g->code = 0;
     g->restarts = 0;
     g->changed = false;
+    g->guarded = is_protected(a, g);
     memset(g->detail, 0, sizeof g->detail);
     struct op o = op_make(a, OP_START, g);
     memset(o.src, 0, sizeof o.src);
@@ -79,6 +80,8 @@ void cmd_guest_create(struct apply *a, const void *record)
     memcpy(g.preferred, c->preferred, sizeof g.preferred);
     g.preferred_n = c->preferred_n;
     g.config = c->config;
+    g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
+    g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
     g.created_ms = a->now_ms;
     if (!check_config(a, &g.config) || !check_preferred(a, g.preferred, g.preferred_n) ||
         (c->start && !check_place(a, &g, c->host))) {
@@ -101,7 +104,7 @@ void cmd_guest_start(struct apply *a, const void *record)
     if (!need_guest(a, c->name, c->generation, &old) || !need_idle(a, &old)) {
         return;
     }
-    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED) {
+    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED && old.state != GUEST_PENDING) {
         (void)reject_state(a, "guest", old.name, "start", old.state);
         return;
     }
@@ -160,6 +163,13 @@ void cmd_guest_destroy(struct apply *a, const void *record)
     const struct cmd_guest_destroy *c = record;
     struct guest old;
     if (!need_guest(a, c->name, c->generation, &old)) {
+        return;
+    }
+    if (old.state == GUEST_PENDING) { /* It runs nowhere, and shall not any more. */
+        struct guest g = old;
+        stop_guest(&g, old.exit);
+        save_guest(a, &old, &g);
+        emit_guest(a, "guest.stopped", &g, enum_exit_reason.names[g.exit]);
         return;
     }
     if (old.host[0] == '\0') {
@@ -233,6 +243,7 @@ void cmd_guest_delete(struct apply *a, const void *record)
         return;
     }
     drop_guest(a, &g);
+    g.code = 0; /* Of its last run; the event tells of none. */
     emit_guest(a, "guest.deleted", &g, "");
 }
 
@@ -334,7 +345,7 @@ void cmd_guest_set(struct apply *a, const void *record)
                     g.config.maxmem_mib != old.config.maxmem_mib ||
                     g.config.vcpus != old.config.vcpus;
     g.changed = g.changed || (hardware && g.host[0] != '\0');
-    if (!same(&schema_guest, &g, &old)) {
+    if (!schema_same(&schema_guest, &g, &old)) {
         save_guest(a, &old, &g);
         emit_guest(a, "guest.changed", &g, "set");
     }

@@ -194,7 +194,7 @@ void cmd_host_set(struct apply *a, const void *record)
     if (address_taken(a, h.address, h.name)) {
         return;
     }
-    if (!same(&schema_host, &h, &old)) {
+    if (!schema_same(&schema_host, &h, &old)) {
         save_host(a, &h);
         emit_host(a, "host.changed", &h, "");
     }
@@ -246,9 +246,52 @@ void cmd_host_report(struct apply *a, const void *record)
     (void)str_copy(h.driver, sizeof h.driver, c->driver);
     (void)str_copy(h.migrate_address, sizeof h.migrate_address, c->migrate_address);
     (void)str_copy(h.version, sizeof h.version, c->version);
+    h.fenced = false;
     set_host_state(a, &h, HOST_UP);
     save_host(a, &h);
     emit_host(a, "host.up", &h, "reported");
+}
+
+/* Whether the operation cannot get on because this host is down. Of the others that it has a part
+ * in: a switched migration is decided and waits for the target's word; a destruction ends when the
+ * host is back, fenced or removed; a shutdown or pause that did not happen by its deadline is taken
+ * back. */
+static bool waits_for(const struct op *o, const char *host)
+{
+    bool start = o->kind == OP_START && strcmp(o->dst, host) == 0;
+    bool end = strcmp(o->src, host) == 0 || strcmp(o->dst, host) == 0;
+    return start || (migration_is_open(o) && end);
+}
+
+/* Tell those who wait. A guest that was to start there still is: its host starts it when it is
+ * back, unless the guest is freed or destroyed before. */
+static void end_waiting(struct apply *a, const char *host)
+{
+    struct key k = key_number('o', 0);
+    struct kv_row row;
+    while (rows_seek_after(a->t, &k, 1, &row) == 0) {
+        uint64_t id = key_last_number(&row);
+        const struct key ok = key_number('O', id);
+        struct op o;
+        struct guest old;
+        k = key_number('o', id);
+        if (rows_get(a->t, &ok, &schema_op, &o) != 0) {
+            kv_fail(a->t, ERR_CORRUPT, "store: an open operation is not there");
+            return;
+        }
+        if (!waits_for(&o, host) || !guest_of(a, &o, &old)) {
+            continue;
+        }
+        struct guest g = old;
+        if (o.kind == OP_MIGRATE) {
+            abort_migration(a, &o, &g, OP_FAILED, -ERR_LOST, host);
+        } else {
+            op_end(a, &o, OP_FAILED, -ERR_LOST, host);
+            g.op = 0;
+        }
+        save_guest(a, &old, &g);
+        emit_guest(a, "guest.changed", &g, "lost");
+    }
 }
 
 void cmd_host_seen(struct apply *a, const void *record)
@@ -259,6 +302,7 @@ void cmd_host_seen(struct apply *a, const void *record)
         return;
     }
     if (c->up && h.state == HOST_DOWN) {
+        h.fenced = false;
         set_host_state(a, &h, HOST_UP);
     } else if (!c->up && h.state == HOST_UP) {
         set_host_state(a, &h, HOST_DOWN);
@@ -267,6 +311,9 @@ void cmd_host_seen(struct apply *a, const void *record)
     }
     save_host(a, &h);
     emit_host(a, c->up ? "host.up" : "host.down", &h, "");
+    if (!c->up) {
+        end_waiting(a, h.name);
+    }
 }
 
 void cmd_host_renew(struct apply *a, const void *record)

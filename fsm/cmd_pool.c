@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/lease_times.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -49,6 +50,29 @@ static bool set_u32(struct apply *a, const char *name, uint32_t v, uint32_t *to)
     return true;
 }
 
+/* The times of leases, which must fit together. */
+static bool set_lease(struct apply *a, const struct cmd_pool_set *c, struct pool *p)
+{
+    if (!set_u32(a, "lease_ms", c->lease_ms, &p->lease_ms) ||
+        !set_u32(a, "lease_renew_ms", c->lease_renew_ms, &p->lease_renew_ms) ||
+        !set_u32(a, "kill_margin_ms", c->kill_margin_ms, &p->kill_margin_ms) ||
+        !set_u32(a, "clock_error_permille", c->clock_error_permille, &p->clock_error_permille)) {
+        return false;
+    }
+    /* A shorter one is what the hosts get from now on; those they have may be longer yet. */
+    p->lease_bound_ms = (uint32_t)max_u64(p->lease_bound_ms, p->lease_ms);
+    const struct lease_times t = {.lease_ms = p->lease_ms,
+                                  .renew_ms = p->lease_renew_ms,
+                                  .kill_margin_ms = p->kill_margin_ms,
+                                  .clock_error_permille = p->clock_error_permille};
+    const char *wrong = lease_times_wrong(&t);
+    if (wrong != NULL) {
+        struct outcome *o = reject(a, ERR_INVALID, "timing", "pool_set");
+        (void)str_copy(o->detail, sizeof o->detail, wrong);
+    }
+    return wrong == NULL;
+}
+
 void cmd_pool_set(struct apply *a, const void *record)
 {
     const struct cmd_pool_set *c = record;
@@ -73,10 +97,10 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "start_timeout_ms", c->start_timeout_ms, &p.start_timeout_ms) ||
         !set_u32(a, "migrate_timeout_ms", c->migrate_timeout_ms, &p.migrate_timeout_ms) ||
         !set_u32(a, "events_kept", c->events_kept, &p.events_kept) ||
-        !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept)) {
+        !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p)) {
         return;
     }
-    if (!same(&schema_pool, &p, &a->f->pool)) {
+    if (!schema_same(&schema_pool, &p, &a->f->pool)) {
         a->f->pool = p;
         save_pool(a);
         (void)emit(a, "pool.changed", p.name);

@@ -142,7 +142,7 @@ void cmd_repo_report(struct apply *a, const void *record)
     struct repo r = old;
     (void)set_ready_on(&r, h.name, c->ready);
     (void)str_copy(r.detail, sizeof r.detail, c->detail);
-    if (!same(&schema_repo, &r, &old)) {
+    if (!schema_same(&schema_repo, &r, &old)) {
         save_repo(a, &r);
         emit_repo(a, c->ready ? "repo.changed" : "repo.trouble", &r, h.name);
     }

@@ -74,6 +74,7 @@ static void run_again(struct report *r)
     g->state = GUEST_STARTING;
     g->restarts++;
     g->changed = false;
+    g->guarded = is_protected(r->a, g);
     if (op_is(r, OP_START)) { /* The start goes on: it ends when a run has started. */
         r->op.dst_epoch = g->run_epoch;
         op_save(r->a, &r->op);
@@ -224,6 +225,19 @@ static void paused(struct report *r, enum guest_state from, enum guest_state to,
     save(r, to == GUEST_PAUSED ? "guest.paused" : "guest.unpaused", "");
 }
 
+/* Whether the run is under its host's guard. A protected one stays there. */
+static void guarded(struct report *r, bool is)
+{
+    if (!is && is_protected(r->a, &r->g)) {
+        unexpected(r);
+        return;
+    }
+    if (r->g.guarded != is) {
+        r->g.guarded = is;
+        save(r, "guest.changed", is ? "guarded" : "unguarded");
+    }
+}
+
 /* The target speaks of its incoming copy, which must not run yet. */
 static void from_target(struct report *r)
 {
@@ -267,5 +281,7 @@ void cmd_guest_report(struct apply *a, const void *record)
     case REPORT_EXITED: exited(r); break;
     case REPORT_PAUSED: paused(r, GUEST_RUNNING, GUEST_PAUSED, OP_PAUSE); break;
     case REPORT_UNPAUSED: paused(r, GUEST_PAUSED, GUEST_RUNNING, OP_UNPAUSE); break;
+    case REPORT_GUARDED: guarded(r, true); break;
+    case REPORT_UNGUARDED: guarded(r, false); break;
     }
 }

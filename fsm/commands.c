@@ -4,8 +4,8 @@
 
 #include "core/util.h"
 
-static const char *const names_guest_report_what[] = {"started", "failed", "exited", "paused",
-                                                      "unpaused"};
+static const char *const names_guest_report_what[] = {"started",  "failed",  "exited",   "paused",
+                                                      "unpaused", "guarded", "unguarded"};
 const struct enum_names enum_guest_report_what = {names_guest_report_what,
                                                   ARRAY_LEN(names_guest_report_what)};
 
@@ -41,6 +41,15 @@ SCHEMA_DEFINE(cmd_host_seen, CMD_host_seen)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_host_renew
 SCHEMA_DEFINE(cmd_host_renew, CMD_host_renew)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_fence
+SCHEMA_DEFINE(cmd_host_fence, CMD_host_fence)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_lease_over
+SCHEMA_DEFINE(cmd_host_lease_over, CMD_host_lease_over)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_lease_settled
+SCHEMA_DEFINE(cmd_lease_settled, CMD_lease_settled)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_repo_new
 SCHEMA_DEFINE(cmd_repo_new, CMD_repo_new)

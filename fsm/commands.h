@@ -14,7 +14,9 @@ enum guest_report_what {
     REPORT_FAILED,  /* Could not be started: code and detail. */
     REPORT_EXITED,  /* Gone: reason. */
     REPORT_PAUSED,
-    REPORT_UNPAUSED
+    REPORT_UNPAUSED,
+    REPORT_GUARDED,  /* Its copy is under the guard. */
+    REPORT_UNGUARDED /* It will be taken from there once this is applied. */
 };
 extern const struct enum_names enum_guest_report_what;
 
@@ -33,7 +35,11 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  start_timeout_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Deadline of a start, shutdown or pause") \
     F(u32,  migrate_timeout_ms, _,       OPT,    0,  86400000,      0,    "ms",  "Deadline of a migration") \
     F(u32,  events_kept,     _,          OPT,    0,  10000000,      0,    "",    "Events that are kept") \
-    F(u32,  requests_kept,   _,          OPT,    0,  1000000,       0,    "",    "Outcomes kept for retried requests")
+    F(u32,  requests_kept,   _,          OPT,    0,  1000000,       0,    "",    "Outcomes kept for retried requests") \
+    F(u32,  lease_ms,        _,          OPT,    0,  60000,         0,    "ms",  "Length of a host lease") \
+    F(u32,  lease_renew_ms,  _,          OPT,    0,  60000,         0,    "ms",  "A host renews its lease this often") \
+    F(u32,  kill_margin_ms,  _,          OPT,    0,  60000,         0,    "ms",  "Protected guests are killed so long before the lease ends") \
+    F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -70,6 +76,15 @@ extern const struct enum_names enum_guest_report_what;
 #define CMD_host_renew(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  old_raft_id,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Member number that is given up")
+#define CMD_host_fence(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that is off") \
+    F(str,  reason,          _,          REQ,    1,  LIMIT_DETAIL,  0,    "",    "How that is known")
+#define CMD_host_lease_over(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  term,            _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the master that waited; the entry must stand under it")
+#define CMD_lease_settled(F) \
+    F(u32,  lease_ms,        _,          REQ,    1000, 60000,       0,    "ms",  "Setting since which the master waited") \
+    F(u64,  term,            _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the master that waited; the entry must stand under it")
 #define CMD_repo_new(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   id,              _,          AUTO,   16, 16,            0,    "",    "Identity") \
@@ -131,7 +146,7 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \
     F(u64,  epoch,           _,          REQ,    1,  UINT64_MAX,    0,    "",    "Run epoch the report is about") \
-    F(enm,  what,            guest_report_what, REQ, 0, 4,          0,    "",    "What happened") \
+    F(enm,  what,            guest_report_what, REQ, 0, 6,          0,    "",    "What happened") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why it exited") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Error number without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said")

@@ -8,7 +8,15 @@
 
 /* In the order of the values in entity.h. */
 NAMES(host_state, "joining", "up", "down", "leaving")
-NAMES(guest_state, "stopped", "starting", "running", "paused", "stopping", "migrating", "failed")
+NAMES(guest_state,
+      "stopped",
+      "starting",
+      "running",
+      "paused",
+      "stopping",
+      "migrating",
+      "failed",
+      "pending")
 NAMES(guest_want, "off", "running", "paused")
 NAMES(stop_mode, "none", "shutdown", "destroy")
 NAMES(on_exit, "destroy", "restart", "preserve")

@@ -24,7 +24,8 @@ enum guest_state {
     GUEST_PAUSED,
     GUEST_STOPPING,  /* Asked to shut down, or being destroyed. */
     GUEST_MIGRATING, /* Runs on its host while a copy is being made on another. */
-    GUEST_FAILED     /* Could not be started, or died too often: code and detail say why. */
+    GUEST_FAILED,    /* Could not be started, or died too often: code and detail say why. */
+    GUEST_PENDING    /* Lost with its host; waits for a place to run again. */
 };
 enum guest_want { /* What the operator wants; the agents work towards it. */
     WANT_OFF,
@@ -100,11 +101,16 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
     F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card")
 
-/* What vm.cfg says of a guest: its hardware and how it boots. */
+/* Of a guest whose creator and image say nothing of it. */
+#define GUEST_MEMORY_MIB 128u
+#define GUEST_VCPUS      1u
+
+/* What vm.cfg says of a guest: its hardware and how it boots. A guest that was created has memory and
+ * CPUs; before that 0 is "not said". */
 #define GUEST_CONFIG_FIELDS(F) \
-    F(u32,  memory_mib,      _,          OPT,    8,  1u << 24,      128,  "MiB", "Memory") \
+    F(u32,  memory_mib,      _,          OPT,    8,  1u << 24,      0,    "MiB", "Memory; left out: the image's, else 128") \
     F(u32,  maxmem_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Largest memory it may be given; 0 is memory") \
-    F(u32,  vcpus,           _,          OPT,    1,  512,           1,    "",    "Virtual CPUs") \
+    F(u32,  vcpus,           _,          OPT,    1,  512,           0,    "",    "Virtual CPUs; left out: the image's, else 1") \
     F(str,  kernel,          _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Kernel to boot directly (path as of a disk)") \
     F(str,  ramdisk,         _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Initial RAM disk of that kernel") \
     F(str,  cmdline,         _,          OPT,    0,  LIMIT_CMDLINE, 0,    "",    "Command line of that kernel: root and extra of vm.cfg") \
@@ -133,7 +139,12 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  migrate_timeout_ms, _,       OPT,    1000, 86400000,    600000, "ms", "Deadline of a migration") \
     F(u32,  events_kept,     _,          OPT,    100, 10000000,     20000, "",   "Events that are kept") \
     F(u32,  requests_kept,   _,          OPT,    1000, 1000000,     20000, "",   "Outcomes kept for retried requests") \
-    F(u32,  requests_kept_ms, _,         OPT,    60000, 86400000,   3600000, "ms", "Time for which those are kept at most")
+    F(u32,  requests_kept_ms, _,         OPT,    60000, 86400000,   3600000, "ms", "Time for which those are kept at most") \
+    F(u32,  lease_ms,        _,          OPT,    1000, 60000,       3000, "ms",  "Length of a host lease") \
+    F(u32,  lease_renew_ms,  _,          OPT,    1,  60000,         500,  "ms",  "A host renews its lease this often") \
+    F(u32,  kill_margin_ms,  _,          OPT,    100, 60000,        500,  "ms",  "Protected guests are killed so long before the lease ends") \
+    F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
+    F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -151,12 +162,13 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(bool, maintenance,     _,          OPT,    0,  1,             0,    "",    "Takes no new guests") \
     F(u32,  feature_level,   _,          OPT,    1,  1000,          1,    "",    "Highest format level its program knows") \
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
-    F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state")
+    F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
+    F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          REQ,    16, 16,            0,    "",    "Identity") \
-    F(enm,  state,           guest_state, OPT,   0,  6,             0,    "",    "State") \
+    F(enm,  state,           guest_state, OPT,   0,  7,             0,    "",    "State") \
     F(enm,  want,            guest_want, OPT,    0,  2,             0,    "",    "What the operator wants") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that owns it; empty when stopped") \
     F(u64,  run_epoch,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Epoch of the current run; only a copy with this one may run") \
@@ -174,7 +186,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  created_ms,      _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of its creation") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
-    F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start")
+    F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start") \
+    F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -43,6 +43,7 @@ static int reload(struct fsm *f, struct err *e)
     const struct key sys = key_table('C');
     f->applied = kv_head(t).applied;
     f->hash = kv_head(t).hash;
+    f->stored = (struct hash_at){f->applied, f->hash};
     f->last = f->applied;
     f->events_n = 0;
     f->events_flushed = 0;
@@ -108,8 +109,11 @@ int fsm_open(struct fsm **ret, const struct fsm_options *options, bool *ret_rebu
 struct fsm *fsm_close(struct fsm *f)
 {
     if (f != NULL) {
-        if (f->txn != NULL) {
+        struct err e = {0};
+        if (f->begun) {
             kv_write_abort(f->txn);
+        } else {
+            (void)fsm_settle(f, &e); /* Else the log has it. */
         }
         (void)kv_close(f->kv);
         buf_done(&f->scratch);
@@ -124,7 +128,9 @@ struct fsm *fsm_close(struct fsm *f)
 int fsm_reset(struct fsm *f, struct err *e)
 {
     struct kv_stage *s = NULL;
-    assert(f->txn == NULL);
+    struct err lost = {0};
+    assert(!f->begun);
+    (void)fsm_settle(f, &lost); /* It is thrown away anyhow. */
     int rc = kv_stage_begin(f->kv, &s, e);
     if (rc == 0) {
         rc = kv_stage_commit(s, 0, e);
@@ -202,6 +208,9 @@ static int break_down(struct fsm *f, const struct err *why, struct err *e)
         kv_write_abort(f->txn);
         f->txn = NULL;
     }
+    f->begun = false;
+    f->applied = f->stored.index;
+    f->hash = f->stored.hash;
     f->events_n = 0;
     f->events_flushed = 0;
     *e = f->broken;
@@ -210,7 +219,7 @@ static int break_down(struct fsm *f, const struct err *why, struct err *e)
 
 int fsm_begin(struct fsm *f, struct err *e)
 {
-    assert(f->txn == NULL);
+    assert(!f->begun && f->looks == 0);
     if (f->broken.code != 0) {
         *e = f->broken;
         return e->code;
@@ -218,7 +227,9 @@ int fsm_begin(struct fsm *f, struct err *e)
     f->events_n = 0;
     f->events_flushed = 0;
     f->last = f->applied;
-    return kv_write_begin(f->kv, &f->txn, e);
+    int rc = f->txn == NULL ? kv_write_begin(f->kv, &f->txn, e) : 0;
+    f->begun = rc == 0;
+    return rc;
 }
 
 static void dispatch(struct apply *a, const struct command *c)
@@ -278,7 +289,7 @@ static int advance(struct fsm *f, uint64_t index, struct err *e)
 
 static int check_index(struct fsm *f, uint64_t index, struct err *e)
 {
-    if (f->txn == NULL || index <= f->last) {
+    if (!f->begun || index <= f->last) {
         struct err why = {0};
         (void)err_set(&why, ERR_INTERNAL, "entry %" PRIu64 " is applied after %" PRIu64, index,
                       f->last);
@@ -289,6 +300,7 @@ static int check_index(struct fsm *f, uint64_t index, struct err *e)
 
 int fsm_apply(struct fsm *f,
               uint64_t index,
+              uint64_t term,
               const void *data,
               size_t len,
               struct fsm_applied_entry *ret,
@@ -315,7 +327,8 @@ int fsm_apply(struct fsm *f,
         ret->outcome = first;
         return advance(f, index, e);
     }
-    struct apply a = {.f = f, .t = f->txn, .entry = &en, .index = index, .out = &ret->outcome};
+    struct apply a = {
+        .f = f, .t = f->txn, .entry = &en, .index = index, .term = term, .out = &ret->outcome};
     apply_new(&a);
     return advance(f, index, e);
 }
@@ -326,28 +339,52 @@ int fsm_skip(struct fsm *f, uint64_t index, struct err *e)
     return rc == 0 ? advance(f, index, e) : rc;
 }
 
-int fsm_commit(struct fsm *f, struct err *e)
+int fsm_commit_later(struct fsm *f, struct err *e)
 {
-    if (f->txn == NULL) {
-        struct err why = {0};
+    struct err why = {0};
+    if (!f->begun) {
         (void)err_set(&why, ERR_INTERNAL, "commit without begin");
         return break_down(f, &why, e);
     }
-    struct hash128 hash = kv_head(f->txn).hash;
+    if (kv_failure(f->txn, &why) != 0) {
+        return break_down(f, &why, e);
+    }
+    f->begun = false;
+    f->applied = f->last;
+    f->hash = kv_head(f->txn).hash;
+    return 0;
+}
+
+int fsm_settle(struct fsm *f, struct err *e)
+{
+    assert(!f->begun && f->looks == 0);
+    if (f->txn == NULL) {
+        return 0;
+    }
     struct err why = {0};
-    int rc = kv_write_commit(f->txn, f->last, &why);
+    int rc = kv_write_commit(f->txn, f->applied, &why);
     f->txn = NULL;
     if (rc != 0) {
         return break_down(f, &why, e);
     }
-    f->applied = f->last;
-    f->hash = hash;
+    f->stored = (struct hash_at){f->applied, f->hash};
     return 0;
+}
+
+uint64_t fsm_unsettled(const struct fsm *f)
+{
+    return f->applied - f->stored.index;
+}
+
+int fsm_commit(struct fsm *f, struct err *e)
+{
+    int rc = fsm_commit_later(f, e);
+    return rc == 0 ? fsm_settle(f, e) : rc;
 }
 
 const struct event *fsm_new_events(const struct fsm *f, size_t *ret_n)
 {
-    *ret_n = f->txn == NULL ? f->events_n : 0;
+    *ret_n = f->begun ? 0 : f->events_n;
     return f->events;
 }
 
@@ -355,6 +392,10 @@ int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome 
 {
     struct err e = {0};
     struct kv_txn *t = NULL;
+    assert(!f->begun);
+    if (f->txn != NULL) {
+        return request_find(f->txn, request, ret) ? 0 : ERR_NOT_FOUND;
+    }
     int rc = kv_read_begin(f->kv, &t, &e);
     if (rc == 0) {
         rc = request_find(t, request, ret) ? 0 : ERR_NOT_FOUND;

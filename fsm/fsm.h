@@ -40,7 +40,7 @@ struct fsm *fsm_close(struct fsm *f);
 /* Throw all rows away: before a snapshot is loaded. */
 int fsm_reset(struct fsm *f, struct err *e);
 
-/* Index of the last entry applied and committed to the store; 0 in an empty one. */
+/* Index of the last entry applied and committed; 0 in an empty store. */
 uint64_t fsm_applied(const struct fsm *f);
 
 /* Hash of all rows at fsm_applied(). */
@@ -74,7 +74,10 @@ struct fsm_applied_entry {
     struct outcome outcome;
 };
 
-/* begin, then apply for each entry in index order, then commit: one LMDB transaction. An entry that
+/* `term` is the one under which the entry stands in the log: some commands hold only under the term
+ * of the master that proposed them.
+ *
+ * begin, then apply for each entry in index order, then commit: one LMDB transaction. An entry that
  * cannot be decoded, of an unknown command, or rejected by a precondition is applied as well: its
  * outcome says so. The return is not 0 only when this replica itself is broken (ERR_IO,
  * ERR_NO_SPACE, ERR_CORRUPT, or ERR_DIVERGED at a check entry whose hash differs): the caller must
@@ -82,6 +85,7 @@ struct fsm_applied_entry {
 int fsm_begin(struct fsm *f, struct err *e);
 int fsm_apply(struct fsm *f,
               uint64_t index,
+              uint64_t term,
               const void *data,
               size_t len,
               struct fsm_applied_entry *ret,
@@ -89,6 +93,19 @@ int fsm_apply(struct fsm *f,
 /* An entry that is not a command (a barrier, a membership change): only the index advances. */
 int fsm_skip(struct fsm *f, uint64_t index, struct err *e);
 int fsm_commit(struct fsm *f, struct err *e);
+
+/* As fsm_commit(), but LMDB's transaction stays open for the begin that follows, so that several
+ * share the pages that they write. All that is asked in this process sees the entries at once; a
+ * process that dies before fsm_settle() finds the store without them and takes them from the log
+ * again. If a later one breaks, those not settled are not kept either. */
+int fsm_commit_later(struct fsm *f, struct err *e);
+
+/* Put what was committed later into the store: 0, or as fsm_commit(). For a view that shows it,
+ * fsm_view_open() does so itself. */
+int fsm_settle(struct fsm *f, struct err *e);
+
+/* Entries committed but not settled. */
+uint64_t fsm_unsettled(const struct fsm *f);
 
 /* The events of the transaction that was just committed, in order; valid until the next begin. */
 const struct event *fsm_new_events(const struct fsm *f, size_t *ret_n);
@@ -102,7 +119,11 @@ int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome 
  * not keep one open longer than a request or a snapshot needs: it pins old pages. A view is used by
  * one thread at a time and may be handed to a worker. */
 struct fsm_view;
-struct fsm_view *fsm_view_open(struct fsm *f); /* NULL only when a thousand are open already. */
+struct fsm_view *fsm_view_open(struct fsm *f); /* NULL when a thousand are open already, or when
+                                                  the store failed. */
+/* A view for this thread and this call: it must be closed before anything is begun, settled or
+ * opened, and costs even less. */
+struct fsm_view *fsm_look(struct fsm *f);
 struct fsm_view *fsm_view_close(struct fsm_view *v); /* NULL is accepted; returns NULL. */
 uint64_t fsm_view_index(const struct fsm_view *v);
 struct hash128 fsm_view_hash(const struct fsm_view *v);
@@ -118,6 +139,9 @@ int fsm_get_op(struct fsm_view *v, uint64_t id, struct op *ret);
 int fsm_next_host(struct fsm_view *v, const char *after, struct host *ret);
 int fsm_next_guest(struct fsm_view *v, const char *after, struct guest *ret);
 int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, struct guest *ret);
+/* Whether the host owns the guest, or it is on its way there. Much cheaper than getting the guest.
+ */
+bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host);
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret);
 int fsm_next_op(struct fsm_view *v, uint64_t after, struct op *ret);
 /* Operations that have not ended, in order. */
@@ -131,6 +155,9 @@ uint64_t fsm_last_event(struct fsm_view *v);  /* Newest; 0 when there is none. *
 
 /* Memory promised on a host: guests that it owns or that are on their way to it. */
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host);
+
+/* Guests that a host owns; their rows are not read. */
+uint32_t fsm_guests_on(struct fsm_view *v, const char *host);
 
 /* Counts, for status lines. */
 struct fsm_counts {

@@ -1,5 +1,6 @@
-/* The only file that knows LMDB. Databases: "rows0" and "rows1", of which one is current (the other
- * is empty but while a snapshot is loaded), and "meta". The files around it are kv_dir.c's.
+/* LMDB, which kv.c, kv_stage.c and kv_room.c alone know. Databases: "rows0" and "rows1", of which
+ * one is current (the other is empty but while a snapshot is loaded), and "meta". The files around
+ * it are kv_dir.c's.
  *
  * Not WRITEMAP: a stray pointer of ours would change the file silently. NOTLS: a view may be handed
  * to another thread. */
@@ -7,47 +8,16 @@
 #include "fsm/kv.h"
 
 #include <assert.h>
-#include <lmdb.h>
 #include <string.h>
 
 #include "core/buf.h"
 #include "core/util.h"
 
 #include "fsm/kv_check.h"
-#include "fsm/kv_dir.h"
+#include "fsm/kv_impl.h"
 
 /* Read transactions at once: clients that page through lists, the snapshot worker, the agent. */
 #define MAX_READERS 1024
-
-/* Bytes of rows after which the loading of a snapshot commits, so that LMDB's dirty pages stay few.
- */
-#define STAGE_BYTES ((size_t)8 * 1024 * 1024)
-
-struct kv {
-    MDB_env *env;
-    MDB_dbi rows[2];
-    MDB_dbi meta;
-    struct kv_dir dir;
-};
-
-struct kv_txn {
-    struct kv *kv;
-    MDB_txn *txn;
-    MDB_cursor *cursor; /* Opened by the first seek. */
-    MDB_dbi rows;
-    struct kv_head head;
-    bool write;
-    struct err failure;
-};
-
-struct kv_stage {
-    struct kv *kv;
-    MDB_txn *txn;
-    MDB_dbi rows;
-    unsigned which; /* rows[which] is filled. */
-    size_t bytes;   /* Since the last commit. */
-    struct hash128 hash;
-};
 
 static const char key_head[] = "head";
 static const char key_format[] = "format";
@@ -68,7 +38,7 @@ static int lmdb_code(int r)
     }
 }
 
-static int lmdb_err(struct err *e, int r, const char *what)
+int kv_lmdb_err(struct err *e, int r, const char *what)
 {
     if (r > 0) { /* LMDB's own codes are negative, those of the system positive. */
         return err_sys(e, ERR_IO, r, "store: %s", what);
@@ -76,7 +46,7 @@ static int lmdb_err(struct err *e, int r, const char *what)
     return err_set(e, lmdb_code(r), "store: %s: %s", what, mdb_strerror(r));
 }
 
-static MDB_val val(const void *data, size_t len)
+MDB_val kv_val(const void *data, size_t len)
 {
     const union {
         const void *in;
@@ -89,7 +59,7 @@ static MDB_val val(const void *data, size_t len)
 
 static int get_meta(struct kv *kv, MDB_txn *txn, const char *name, void *out, size_t len)
 {
-    MDB_val k = val(name, strlen(name));
+    MDB_val k = kv_val(name, strlen(name));
     MDB_val v;
     int r = mdb_get(txn, kv->meta, &k, &v);
     if (r == 0 && v.mv_size != len) {
@@ -103,8 +73,8 @@ static int get_meta(struct kv *kv, MDB_txn *txn, const char *name, void *out, si
 
 static int put_meta(struct kv *kv, MDB_txn *txn, const char *name, const void *data, size_t len)
 {
-    MDB_val k = val(name, strlen(name));
-    MDB_val v = val(data, len);
+    MDB_val k = kv_val(name, strlen(name));
+    MDB_val v = kv_val(data, len);
     return mdb_put(txn, kv->meta, &k, &v, 0);
 }
 
@@ -126,7 +96,7 @@ static int get_head(struct kv *kv, MDB_txn *txn, struct kv_head *ret, unsigned *
     return r;
 }
 
-static int put_head(struct kv *kv, MDB_txn *txn, const struct kv_head *head, unsigned current)
+int kv_put_head(struct kv *kv, MDB_txn *txn, const struct kv_head *head, unsigned current)
 {
     uint8_t b[HEAD_SIZE];
     store_u64(b, head->applied);
@@ -156,7 +126,11 @@ static int open_env(struct kv *kv, const struct kv_options *o, struct err *e)
     r = r == 0 ? mdb_env_set_maxreaders(kv->env, MAX_READERS) : r;
     unsigned flags = MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS;
     r = r == 0 ? mdb_env_open(kv->env, kv->dir.file, flags, 0600) : r;
-    return r == 0 ? 0 : lmdb_err(e, r, "open");
+    if (r == 0) {
+        kv->room = 0;
+        kv_room_keep(kv);
+    }
+    return r == 0 ? 0 : kv_lmdb_err(e, r, "open");
 }
 
 /* Open the databases; in a fresh store, make them. */
@@ -165,7 +139,7 @@ static int open_dbs(struct kv *kv, uint32_t format, struct err *e)
     MDB_txn *txn = NULL;
     int r = mdb_txn_begin(kv->env, NULL, 0, &txn);
     if (r != 0) {
-        return lmdb_err(e, r, "begin");
+        return kv_lmdb_err(e, r, "begin");
     }
     r = mdb_dbi_open(txn, "rows0", MDB_CREATE, &kv->rows[0]);
     r = r == 0 ? mdb_dbi_open(txn, "rows1", MDB_CREATE, &kv->rows[1]) : r;
@@ -177,7 +151,7 @@ static int open_dbs(struct kv *kv, uint32_t format, struct err *e)
             const struct kv_head none = {0};
             store_u32(have, format);
             r = put_meta(kv, txn, key_format, have, sizeof have);
-            r = r == 0 ? put_head(kv, txn, &none, 0) : r;
+            r = r == 0 ? kv_put_head(kv, txn, &none, 0) : r;
         } else if (r == 0 && load_u32(have) != format) {
             mdb_txn_abort(txn);
             return err_set(e, ERR_VERSION, "store: format %u", load_u32(have));
@@ -185,10 +159,10 @@ static int open_dbs(struct kv *kv, uint32_t format, struct err *e)
     }
     if (r != 0) {
         mdb_txn_abort(txn);
-        return lmdb_err(e, r, "open databases");
+        return kv_lmdb_err(e, r, "open databases");
     }
     r = mdb_txn_commit(txn);
-    return r == 0 ? 0 : lmdb_err(e, r, "commit");
+    return r == 0 ? 0 : kv_lmdb_err(e, r, "commit");
 }
 
 static int hash_rows(MDB_txn *txn, MDB_dbi rows, struct hash128 *ret, struct err *e)
@@ -208,7 +182,7 @@ static int hash_rows(MDB_txn *txn, MDB_dbi rows, struct hash128 *ret, struct err
         mdb_cursor_close(cursor);
     }
     *ret = sum;
-    return r == MDB_NOTFOUND ? 0 : lmdb_err(e, r, "read");
+    return r == MDB_NOTFOUND ? 0 : kv_lmdb_err(e, r, "read");
 }
 
 /* Compare all rows with the stored hash, and drop what an interrupted load left behind. */
@@ -217,13 +191,13 @@ static int verify(struct kv *kv, struct err *e)
     MDB_txn *txn = NULL;
     int r = mdb_txn_begin(kv->env, NULL, 0, &txn);
     if (r != 0) {
-        return lmdb_err(e, r, "begin");
+        return kv_lmdb_err(e, r, "begin");
     }
     struct kv_head head = {0};
     unsigned current = 0;
     struct hash128 sum = {0};
     r = get_head(kv, txn, &head, &current);
-    int rc = r == 0 ? hash_rows(txn, kv->rows[current], &sum, e) : lmdb_err(e, r, "read meta");
+    int rc = r == 0 ? hash_rows(txn, kv->rows[current], &sum, e) : kv_lmdb_err(e, r, "read meta");
     if (rc == 0 && !hash_equal(sum, head.hash)) {
         rc = err_set(e, ERR_CORRUPT, "store: the rows do not have the stored hash");
     }
@@ -234,10 +208,10 @@ static int verify(struct kv *kv, struct err *e)
     r = mdb_drop(txn, kv->rows[1 - current], 0);
     if (r != 0) {
         mdb_txn_abort(txn);
-        return lmdb_err(e, r, "drop");
+        return kv_lmdb_err(e, r, "drop");
     }
     r = mdb_txn_commit(txn);
-    return r == 0 ? 0 : lmdb_err(e, r, "commit");
+    return r == 0 ? 0 : kv_lmdb_err(e, r, "commit");
 }
 
 static int open_and_verify(struct kv *kv, const struct kv_options *o, struct err *e)
@@ -311,14 +285,14 @@ static int begin(struct kv *kv, bool write, struct kv_txn **ret, struct err *e)
     int r = mdb_txn_begin(kv->env, NULL, write ? 0 : MDB_RDONLY, &t->txn);
     if (r != 0) {
         free(t);
-        return lmdb_err(e, r, "begin");
+        return kv_lmdb_err(e, r, "begin");
     }
     r = get_head(kv, t->txn, &t->head, &current);
     if (r != 0) {
         mdb_txn_abort(t->txn);
         free(t);
         return r == MDB_NOTFOUND ? err_set(e, ERR_CORRUPT, "store: no head")
-                                 : lmdb_err(e, r, "begin");
+                                 : kv_lmdb_err(e, r, "begin");
     }
     t->rows = kv->rows[current];
     *ret = t;
@@ -335,6 +309,10 @@ static void close_cursor(struct kv_txn *t)
     if (t->cursor != NULL) {
         mdb_cursor_close(t->cursor);
         t->cursor = NULL;
+    }
+    if (t->writer != NULL) {
+        mdb_cursor_close(t->writer);
+        t->writer = NULL;
     }
 }
 
@@ -360,8 +338,8 @@ int kv_write_commit(struct kv_txn *t, uint64_t applied, struct err *e)
     int rc = kv_failure(t, e);
     if (rc == 0) {
         t->head.applied = applied;
-        int r = put_head(t->kv, t->txn, &t->head, t->rows == t->kv->rows[0] ? 0 : 1);
-        rc = r == 0 ? 0 : lmdb_err(e, r, "write");
+        int r = kv_put_head(t->kv, t->txn, &t->head, t->rows == t->kv->rows[0] ? 0 : 1);
+        rc = r == 0 ? 0 : kv_lmdb_err(e, r, "write");
     }
     if (rc != 0) {
         kv_write_abort(t);
@@ -369,8 +347,11 @@ int kv_write_commit(struct kv_txn *t, uint64_t applied, struct err *e)
     }
     close_cursor(t);
     int r = mdb_txn_commit(t->txn);
+    if (r == 0) {
+        kv_room_keep(t->kv);
+    }
     free(t);
-    return r == 0 ? 0 : lmdb_err(e, r, "commit");
+    return r == 0 ? 0 : kv_lmdb_err(e, r, "commit");
 }
 
 void kv_write_abort(struct kv_txn *t)
@@ -408,7 +389,7 @@ static int noted(struct kv_txn *t, int r, const char *what)
         return ERR_NOT_FOUND;
     }
     if (r != 0 && t->failure.code == 0) {
-        (void)lmdb_err(&t->failure, r, what);
+        (void)kv_lmdb_err(&t->failure, r, what);
     }
     return lmdb_code(r);
 }
@@ -426,7 +407,7 @@ int kv_get(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
     if (t->failure.code != 0) {
         return ERR_NOT_FOUND;
     }
-    MDB_val k = val(key, len);
+    MDB_val k = kv_val(key, len);
     MDB_val v;
     int rc = noted(t, mdb_get(t->txn, t->rows, &k, &v), "read");
     if (rc == 0) {
@@ -456,7 +437,7 @@ int kv_seek(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
             return rc;
         }
     }
-    MDB_val k = val(key, len);
+    MDB_val k = kv_val(key, len);
     return cursor_get(t, &k, MDB_SET_RANGE, ret);
 }
 
@@ -469,20 +450,30 @@ int kv_next(struct kv_txn *t, struct kv_row *ret)
     return cursor_get(t, &k, MDB_NEXT, ret);
 }
 
+static bool open_writer(struct kv_txn *t)
+{
+    return t->failure.code == 0 &&
+           (t->writer != NULL ||
+            noted(t, mdb_cursor_open(t->txn, t->rows, &t->writer), "write") == 0);
+}
+
+/* A row that is there is found by the attempt to insert it, which leaves the cursor on it. */
 void kv_put(struct kv_txn *t, const void *key, size_t key_len, const void *value, size_t value_len)
 {
     assert(t->write);
-    struct kv_row old;
-    int rc = kv_get(t, key, key_len, &old);
-    if (t->failure.code != 0) {
+    if (!open_writer(t)) {
         return;
     }
-    if (rc == 0) {
-        hash_sub(&t->head.hash, hash_row(key, key_len, old.value, old.value_len));
+    MDB_val k = kv_val(key, key_len);
+    MDB_val v = kv_val(value, value_len);
+    int r = mdb_cursor_put(t->writer, &k, &v, MDB_NOOVERWRITE);
+    if (r == MDB_KEYEXIST) {
+        hash_sub(&t->head.hash, hash_row(key, key_len, v.mv_data, v.mv_size));
+        k = kv_val(key, key_len);
+        v = kv_val(value, value_len);
+        r = mdb_cursor_put(t->writer, &k, &v, MDB_CURRENT);
     }
-    MDB_val k = val(key, key_len);
-    MDB_val v = val(value, value_len);
-    if (noted(t, mdb_put(t->txn, t->rows, &k, &v, 0), "write") == 0) {
+    if (noted(t, r, "write") == 0) {
         hash_add(&t->head.hash, hash_row(key, key_len, value, value_len));
     }
 }
@@ -490,108 +481,13 @@ void kv_put(struct kv_txn *t, const void *key, size_t key_len, const void *value
 void kv_del(struct kv_txn *t, const void *key, size_t len)
 {
     assert(t->write);
-    struct kv_row old;
-    if (kv_get(t, key, len, &old) != 0) {
+    MDB_val k = kv_val(key, len);
+    MDB_val v;
+    if (!open_writer(t) || noted(t, mdb_cursor_get(t->writer, &k, &v, MDB_SET), "read") != 0) {
         return;
     }
-    struct hash128 row = hash_row(key, len, old.value, old.value_len);
-    MDB_val k = val(key, len);
-    if (noted(t, mdb_del(t->txn, t->rows, &k, NULL), "delete") == 0) {
+    struct hash128 row = hash_row(key, len, v.mv_data, v.mv_size);
+    if (noted(t, mdb_cursor_del(t->writer, 0), "delete") == 0) {
         hash_sub(&t->head.hash, row);
-    }
-}
-
-/* --- replacing everything */
-
-static int stage_open(struct kv_stage *s, struct err *e)
-{
-    int r = mdb_txn_begin(s->kv->env, NULL, 0, &s->txn);
-    return r == 0 ? 0 : lmdb_err(e, r, "begin");
-}
-
-/* End the transaction; the stage is left without one. */
-static int stage_close(struct kv_stage *s, bool commit, struct err *e)
-{
-    int r = 0;
-    if (s->txn != NULL && commit) {
-        r = mdb_txn_commit(s->txn);
-    } else if (s->txn != NULL) {
-        mdb_txn_abort(s->txn);
-    }
-    s->txn = NULL;
-    return r == 0 ? 0 : lmdb_err(e, r, "commit");
-}
-
-int kv_stage_begin(struct kv *kv, struct kv_stage **ret, struct err *e)
-{
-    struct kv_txn *t = NULL;
-    int rc = kv_read_begin(kv, &t, e);
-    if (rc != 0) {
-        return rc;
-    }
-    struct kv_stage *s = mem_new(1, sizeof *s);
-    s->kv = kv;
-    assert(t != NULL);
-    s->which = t->rows == kv->rows[0] ? 1 : 0;
-    s->rows = kv->rows[s->which];
-    (void)kv_read_end(t);
-    rc = stage_open(s, e);
-    if (rc == 0) {
-        int r = mdb_drop(s->txn, s->rows, 0); /* What a load that failed left. */
-        rc = r == 0 ? 0 : lmdb_err(e, r, "drop");
-    }
-    if (rc != 0) {
-        kv_stage_abort(s);
-        return rc;
-    }
-    *ret = s;
-    return 0;
-}
-
-int kv_stage_put(struct kv_stage *s, const struct kv_row *row, struct err *e)
-{
-    MDB_val k = val(row->key, row->key_len);
-    MDB_val v = val(row->value, row->value_len);
-    int r = mdb_put(s->txn, s->rows, &k, &v, MDB_APPEND);
-    if (r == MDB_KEYEXIST || r == MDB_BAD_VALSIZE) {
-        return err_set(e, ERR_CORRUPT, "store: keys do not ascend, or one is too long");
-    }
-    if (r != 0) {
-        return lmdb_err(e, r, "write");
-    }
-    hash_add(&s->hash, hash_row(row->key, row->key_len, row->value, row->value_len));
-    s->bytes += row->key_len + row->value_len;
-    if (s->bytes < STAGE_BYTES) {
-        return 0;
-    }
-    s->bytes = 0;
-    int rc = stage_close(s, /*commit=*/true, e);
-    return rc == 0 ? stage_open(s, e) : rc;
-}
-
-struct hash128 kv_stage_hash(const struct kv_stage *s)
-{
-    return s->hash;
-}
-
-int kv_stage_commit(struct kv_stage *s, uint64_t applied, struct err *e)
-{
-    const struct kv_head head = {.applied = applied, .hash = s->hash};
-    int r = put_head(s->kv, s->txn, &head, s->which);
-    if (r == 0) {
-        r = mdb_drop(s->txn, s->kv->rows[1 - s->which], 0);
-    }
-    int rc = r == 0 ? 0 : lmdb_err(e, r, "write");
-    int closed = stage_close(s, rc == 0, e);
-    free(s);
-    return rc == 0 ? closed : rc;
-}
-
-void kv_stage_abort(struct kv_stage *s)
-{
-    if (s != NULL) {
-        struct err e = {0};
-        (void)stage_close(s, /*commit=*/false, &e);
-        free(s);
     }
 }

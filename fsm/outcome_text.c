@@ -85,6 +85,10 @@ static void field_text(const struct outcome *o, struct buf *out)
 {
     const struct command *c = command_by_name(o->name);
     buf_printf(out, "%s", c == NULL ? "the command" : c->title);
+    if (strcmp(o->what, "timing") == 0) {
+        buf_printf(out, ": %s", reason_text(o->detail));
+        return;
+    }
     if (o->detail[0] != '\0') {
         buf_printf(out, ": field %s", o->detail);
     }
@@ -142,7 +146,7 @@ static bool known_text(const struct outcome *o, struct buf *out)
 
 void outcome_text(const struct outcome *o, struct buf *out)
 {
-    if (strcmp(o->what, "field") == 0) {
+    if (strcmp(o->what, "field") == 0 || strcmp(o->what, "timing") == 0) {
         field_text(o, out);
     } else if (strcmp(o->what, "command") == 0 && o->code == -ERR_UNKNOWN) {
         buf_printf(out, "command number %" PRIu64 " is not known", o->a);

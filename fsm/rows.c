@@ -146,6 +146,19 @@ uint64_t rows_reserved_mib(struct kv_txn *t, const char *host)
     return sum_memory(t, 'g', host) + sum_memory(t, 't', host);
 }
 
+uint32_t rows_guests_on(struct kv_txn *t, const char *host)
+{
+    const struct key k = key_pair('g', host, "");
+    struct kv_row row;
+    uint32_t n = 0;
+    int rc = kv_seek(t, k.b, k.n, &row);
+    while (in_prefix(&k, k.n, rc, &row) == 0) {
+        n++;
+        rc = kv_next(t, &row);
+    }
+    return n;
+}
+
 /* Tables of records, and what room the largest needs. */
 static const struct schema *schema_of(uint8_t table)
 {

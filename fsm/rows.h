@@ -70,6 +70,8 @@ int rows_seek_from(struct kv_txn *t, const struct key *k, size_t prefix, struct 
 
 /* Memory promised on a host. */
 uint64_t rows_reserved_mib(struct kv_txn *t, const char *host);
+/* Guests that a host owns; reads none of them. */
+uint32_t rows_guests_on(struct kv_txn *t, const char *host);
 
 /* A row that comes from outside: its table must be known, and its value of that table. ERR_CORRUPT;
  * ERR_VERSION for a pool whose feature level this program does not know. */

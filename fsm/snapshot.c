@@ -300,8 +300,9 @@ static int load(struct loader *l, struct err *e)
 int fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e)
 {
     struct loader l = {.read = read, .ctx = ctx};
-    assert(f->txn == NULL);
-    int rc = kv_stage_begin(f->kv, &l.stage, e);
+    assert(!f->begun);
+    int rc = fsm_settle(f, e);
+    rc = rc == 0 ? kv_stage_begin(f->kv, &l.stage, e) : rc;
     if (rc != 0) {
         return rc;
     }

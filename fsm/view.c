@@ -2,32 +2,59 @@
 
 #include "fsm/view.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/util.h"
 
 #include "fsm/apply.h"
 
-struct fsm_view *fsm_view_open(struct fsm *f)
+/* What is kept in memory is as of the last commit, which is what the view shows, unless applying
+ * broke down half-way. */
+static struct fsm_view *view_of(struct fsm *f, struct kv_txn *t)
 {
-    struct err e;
-    struct kv_txn *t = NULL;
-    if (kv_read_begin(f->kv, &t, &e) != 0) {
-        return NULL;
-    }
-    const struct key sys = key_table('C');
     struct fsm_view *v = mem_new(1, sizeof *v);
     v->t = t;
-    if (rows_get(t, &sys, &schema_sys, &v->sys) != 0) {
+    v->sys = f->sys;
+    const struct key sys = key_table('C');
+    if (f->broken.code != 0 && rows_get(t, &sys, &schema_sys, &v->sys) != 0) {
         schema_init(&schema_sys, &v->sys);
     }
+    v->index = f->applied;
+    v->hash = f->hash;
+    return v;
+}
+
+struct fsm_view *fsm_view_open(struct fsm *f)
+{
+    struct err e = {0};
+    struct kv_txn *t = NULL;
+    if (fsm_settle(f, &e) != 0 || kv_read_begin(f->kv, &t, &e) != 0) {
+        return NULL;
+    }
+    return view_of(f, t);
+}
+
+struct fsm_view *fsm_look(struct fsm *f)
+{
+    assert(!f->begun);
+    if (f->txn == NULL) {
+        return fsm_view_open(f);
+    }
+    struct fsm_view *v = view_of(f, f->txn);
+    v->looks_at = f;
+    f->looks++;
     return v;
 }
 
 struct fsm_view *fsm_view_close(struct fsm_view *v)
 {
     if (v != NULL) {
-        (void)kv_read_end(v->t);
+        if (v->looks_at != NULL) {
+            v->looks_at->looks--;
+        } else {
+            (void)kv_read_end(v->t);
+        }
         free(v);
     }
     return NULL;
@@ -35,12 +62,12 @@ struct fsm_view *fsm_view_close(struct fsm_view *v)
 
 uint64_t fsm_view_index(const struct fsm_view *v)
 {
-    return kv_head(v->t).applied;
+    return v->index;
 }
 
 struct hash128 fsm_view_hash(const struct fsm_view *v)
 {
-    return kv_head(v->t).hash;
+    return v->hash;
 }
 
 int fsm_get_pool(struct fsm_view *v, struct pool *ret)
@@ -100,6 +127,14 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
     return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc; /* An index that points nowhere. */
 }
 
+bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host)
+{
+    const struct key owned = key_pair('g', host, guest);
+    const struct key coming = key_pair('t', host, guest);
+    struct kv_row row;
+    return kv_get(v->t, owned.b, owned.n, &row) == 0 || kv_get(v->t, coming.b, coming.n, &row) == 0;
+}
+
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret)
 {
     const struct key k = key_name('S', after);
@@ -150,6 +185,11 @@ uint64_t fsm_last_event(struct fsm_view *v)
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host)
 {
     return rows_reserved_mib(v->t, host);
+}
+
+uint32_t fsm_guests_on(struct fsm_view *v, const char *host)
+{
+    return rows_guests_on(v->t, host);
 }
 
 uint64_t fsm_log_time(struct fsm_view *v)

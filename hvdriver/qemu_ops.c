@@ -76,10 +76,12 @@ static void unpause(struct qemu_copy *c, struct qemu_op *op)
 
 /* ---- reset ----
  *
- * QEMU would make an exit of it, as of a reboot, so it is told otherwise for a while: until no more
- * resets are heard of, because the firmware answers the first one with some of its own. */
+ * QEMU would make an exit of it, as of a reboot, so it is told otherwise for a while: the firmware
+ * answers our reset by one or two of its own, close together, as the first thing that it does. On a
+ * busy host it gets to that late; some never do. */
 
-#define QUIET_MS 250u
+#define FIRMWARE_MS 2000u
+#define QUIET_MS    250u
 
 static json_t *reboot_action(const char *what)
 {
@@ -112,7 +114,7 @@ static void reset_over(uv_timer_t *timer)
     }
 }
 
-static void reset_seen(struct qemu_copy *c)
+static void reset_seen(struct qemu_copy *c, bool by_guest)
 {
     for (struct qemu_op *op = c->ops; op != NULL; op = op->next) {
         if (op->kind == HV_RESET) {
@@ -120,7 +122,7 @@ static void reset_seen(struct qemu_copy *c)
                 op->was_panicked = false;
                 qmp_call(c->qmp, "cont", NULL, NULL, NULL);
             }
-            uv_timer_start(&c->quiet, reset_over, QUIET_MS, 0);
+            uv_timer_start(&c->quiet, reset_over, by_guest ? QUIET_MS : FIRMWARE_MS, 0);
             return;
         }
     }
@@ -221,7 +223,7 @@ void qemu_ops_event(struct qemu_copy *c, const char *name, json_t *data)
     } else if (strcmp(name, "GUEST_PANICKED") == 0) {
         set(c, HV_PANICKED, NULL);
     } else if (strcmp(name, "RESET") == 0) {
-        reset_seen(c);
+        reset_seen(c, json_is_true(json_object_get(data, "guest")));
     } else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {
         io_error(c, data);
     } else if (strcmp(name, "STOP") == 0) {

@@ -193,6 +193,8 @@ static void handle_message(struct qmp *q, const struct qmp_msg *m)
     } else if (m->id == 0 && m->kind == QMP_RETURN) {
         q->ready = true;
         q->owner.ready(q->owner.ctx);
+    } else if (m->id == 0 && m->kind == QMP_ERROR) {
+        lost(q); /* The handshake is refused: the next connection tries again. */
     } else if (q->sent && q->commands->id == m->id) {
         if (m->kind == QMP_ERROR) {
             (void)err_set(&e, ERR_HYPERVISOR, "%s", m->text);
@@ -200,7 +202,7 @@ static void handle_message(struct qmp *q, const struct qmp_msg *m)
         answer(q, m->kind == QMP_ERROR ? NULL : m->value, m->kind == QMP_ERROR ? &e : &none);
     }
     if (!q->freed) {
-        send_next(q);
+        send_next(q); /* Does nothing on a connection that is lost. */
     }
 }
 

@@ -58,6 +58,9 @@ uint64_t clocks_deadline(const struct node *node)
     if (node->early_ms != 0) {
         at = min_u64(at, max_u64(node->early_ms, node->now_ms));
     }
+    if (node->push_ms != 0) {
+        at = min_u64(at, max_u64(node->push_ms, node->now_ms));
+    }
     return at;
 }
 
@@ -108,6 +111,10 @@ bool clocks_adrift(const struct node *node, uint32_t patience_ms)
 int clocks_tick(struct node *node, struct err *e)
 {
     look_for_leader(node);
+    if (node->push_ms != 0 && node->now_ms >= node->push_ms) {
+        node->push_ms = 0; /* The flush does it. */
+        node->dirty = true;
+    }
     if (node->early_ms != 0 && node->now_ms >= node->early_ms) {
         early(node);
     }

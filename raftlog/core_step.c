@@ -83,6 +83,7 @@ static void entries_out(struct core *core, const struct core_event *event, struc
     } else {
         const struct node_entry *given =
             event->type == CORE_RECEIVE ? event->message->append.entries : event->entries;
+        assert(given != NULL);
         ret->entries = given + (first - core->entries);
         assert(ret->entries[0].index == update->entries.index);
     }

@@ -212,9 +212,9 @@ int disk_os_open(struct disk **ret, struct uv_loop_s *loop, const char *dir, str
 
 /* Wait for queued writes and tasks to end (their done() is not called any more), release the
  * directory. `closed` fires from the loop; the memory is gone then. */
-void disk_os_close(struct disk *d, void (*closed)(void *ctx), void *ctx);
+void disk_os_close(struct disk *base, void (*closed)(void *ctx), void *ctx);
 
 /* Syncs of the log and the writes in them so far, for the bench. */
-void disk_os_counts(struct disk *d, uint64_t *ret_syncs, uint64_t *ret_writes);
+void disk_os_counts(struct disk *base, uint64_t *ret_syncs, uint64_t *ret_writes);
 
 #endif

@@ -38,6 +38,7 @@ struct os_file {
 struct lane { /* One thread for tasks. */
     pthread_t thread;
     struct os_disk *disk;
+    pthread_cond_t work; /* Of its own: what is not for it must not wake it. */
     struct disk_task *first, *last;
 };
 
@@ -52,7 +53,7 @@ struct os_disk {
     void *closed_ctx;
     /* Under the lock: */
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t work; /* The writer's. */
     bool stop;
     bool broken; /* A write or a sync failed for good. */
     bool full;   /* A write found no room; fails the others until one says `resume`. */
@@ -253,7 +254,7 @@ static int write_run(struct disk_write *first, int *ret_errno)
     size_t total = 0;
     struct disk_write *w = first;
     while (w != NULL && n < GATHER && w->offset == first->offset + total) {
-        iov[n].iov_base = (void *)(uintptr_t)w->data;
+        iov[n].iov_base = (void *)w->data;
         iov[n].iov_len = w->len;
         total += w->len;
         n++;
@@ -290,6 +291,7 @@ static int write_run(struct disk_write *first, int *ret_errno)
 /* Write and sync one group: a list of writes to one file. */
 static int write_group(struct disk_write *group)
 {
+    const int fd = os_file(group->file)->fd;
     int errnum = 0;
     struct disk_write *w = group;
     while (w != NULL && errnum == 0) {
@@ -297,7 +299,7 @@ static int write_group(struct disk_write *group)
             w = w->next;
         }
     }
-    if (errnum == 0 && fdatasync(os_file(group->file)->fd) != 0) {
+    if (errnum == 0 && fdatasync(fd) != 0) {
         return ERR_IO; /* Also a sync that says ENOSPC: the pages may be gone. */
     }
     if (errnum == ENOSPC || errnum == EDQUOT) {
@@ -362,7 +364,9 @@ static void *writer_main(void *arg)
             d->full = code == ERR_NO_SPACE;
         }
         report_group(d, group, code);
+        pthread_mutex_unlock(&d->lock);
         (void)uv_async_send(&d->wake);
+        pthread_mutex_lock(&d->lock);
     }
     pthread_mutex_unlock(&d->lock);
     return NULL;
@@ -377,7 +381,7 @@ static void *lane_main(void *arg)
     pthread_mutex_lock(&d->lock);
     for (;;) {
         while (l->first == NULL && !d->stop) {
-            pthread_cond_wait(&d->work, &d->lock);
+            pthread_cond_wait(&l->work, &d->lock);
         }
         if (l->first == NULL) {
             break;
@@ -416,8 +420,8 @@ static void os_queue(struct disk *base, struct disk_write *w)
         d->write_last->next = w;
     }
     d->write_last = w;
-    pthread_cond_broadcast(&d->work);
     pthread_mutex_unlock(&d->lock);
+    (void)pthread_cond_signal(&d->work); /* After the lock: it would wake to wait for that. */
 }
 
 static void os_run(struct disk *base, struct disk_task *t)
@@ -432,8 +436,8 @@ static void os_run(struct disk *base, struct disk_task *t)
         l->last->next = t;
     }
     l->last = t;
-    pthread_cond_broadcast(&d->work);
     pthread_mutex_unlock(&d->lock);
+    (void)pthread_cond_signal(&l->work);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -545,6 +549,8 @@ int disk_os_open(struct disk **ret, struct uv_loop_s *loop, const char *dir, str
     assert(r == 0);
     for (size_t i = 0; i < ARRAY_LEN(d->lanes); i++) {
         d->lanes[i].disk = d;
+        r = pthread_cond_init(&d->lanes[i].work, NULL);
+        assert(r == 0);
         r = pthread_create(&d->lanes[i].thread, NULL, lane_main, &d->lanes[i]);
         assert(r == 0);
     }
@@ -568,11 +574,13 @@ void disk_os_close(struct disk *base, void (*closed)(void *ctx), void *ctx)
     struct os_disk *d = os_disk(base);
     pthread_mutex_lock(&d->lock);
     d->stop = true;
-    pthread_cond_broadcast(&d->work);
     pthread_mutex_unlock(&d->lock);
+    (void)pthread_cond_signal(&d->work);
     (void)pthread_join(d->writer, NULL);
     for (size_t i = 0; i < ARRAY_LEN(d->lanes); i++) {
+        (void)pthread_cond_signal(&d->lanes[i].work);
         (void)pthread_join(d->lanes[i].thread, NULL);
+        (void)pthread_cond_destroy(&d->lanes[i].work);
     }
     (void)pthread_cond_destroy(&d->work);
     (void)pthread_mutex_destroy(&d->lock);

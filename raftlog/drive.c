@@ -11,6 +11,11 @@
 
 #include "raftlog/node_impl.h"
 
+/* A leader is busy if entries come so soon after each other; a member is then told of the commit
+ * index so long after it could be. */
+#define BUSY_MS 2u
+#define PUSH_MS 1u
+
 bool drive_leading(const struct node *node)
 {
     return node->state == CORE_LEADER && cache_term(&node->cache, node->commit) == node->term;
@@ -100,6 +105,8 @@ static void take_state(struct node *node)
         node->timeout_ms = node->core_ms;
         for (uint32_t i = 0; i < node->peers_n; i++) {
             node->peers[i]->told_commit = 0;
+            node->peers[i]->waits_for = 0;
+            node->peers[i]->behind_ms = 0;
             node->peers[i]->probe_seq = 0;
             node->peers[i]->disk_full = false;
         }
@@ -196,6 +203,8 @@ int drive_submit(struct node *node, struct node_entry *entries, uint32_t n, stru
     uint64_t before = node->cache.last;
     uint64_t step = node->steps + 1;
 
+    node->busy = node->now_ms - node->submitted_ms <= BUSY_MS;
+    node->submitted_ms = node->now_ms;
     for (uint32_t i = 0; i < n; i++) {
         entries[i].index = before + 1 + i;
         entries[i].term = node->term;
@@ -219,18 +228,47 @@ int drive_submit(struct node *node, struct node_entry *entries, uint32_t n, stru
     return 0;
 }
 
+void drive_waits_for(struct node *node, uint64_t member, uint64_t index)
+{
+    struct peer *p = node_peer(node, member);
+
+    if (p != NULL) {
+        p->waits_for = max_u64(p->waits_for, index);
+    }
+}
+
+/* With one proposal following the other, the next append tells what this one would, and the member
+ * need not wake up twice for each; it also applies while its disk writes. */
+static bool can_wait(struct node *node, struct peer *p, uint64_t known)
+{
+    if (!node->busy || p->told_commit < min_u64(p->waits_for, known) ||
+        node->now_ms - p->behind_ms >= PUSH_MS) {
+        return false;
+    }
+    uint64_t at = p->behind_ms + PUSH_MS;
+    node->push_ms = node->push_ms == 0 ? at : min_u64(node->push_ms, at);
+    return true;
+}
+
 void drive_push_commit(struct node *node)
 {
     uint32_t i = 0;
 
+    node->push_ms = 0;
     if (node->state != CORE_LEADER) {
         return;
     }
     for (struct peer *p = next_follower(node, &i); p != NULL; p = next_follower(node, &i)) {
         uint64_t match = core_match(node->core, p->id);
-        if (p->connected && p->told_commit < min_u64(node->commit, match) &&
-            cache_term(&node->cache, match) != 0) {
+        uint64_t known = min_u64(node->commit, match);
+        if (!p->connected || p->told_commit >= known || cache_term(&node->cache, match) == 0) {
+            p->behind_ms = 0;
+            continue;
+        }
+        p->behind_ms = p->behind_ms == 0 ? max_u64(node->now_ms, 1) : p->behind_ms;
+        if (!can_wait(node, p, known)) {
             append_own(node, p, match, 0);
+            p->behind_ms = 0;
         }
     }
 }

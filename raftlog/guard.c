@@ -1,5 +1,6 @@
 #include "raftlog/guard.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/mp.h"
@@ -67,6 +68,8 @@ int guard_open(struct guard *g, struct disk *disk, struct err *e)
 {
     CLEANUP(buf_done) struct buf b = {0};
     *g = (struct guard){0};
+    int r = pthread_mutex_init(&g->lock, NULL);
+    assert(r == 0);
     int rc = slots_open(&g->slots, disk, "guard", &b, e);
     if (rc == ERR_NOT_FOUND) {
         *e = (struct err){0};
@@ -82,17 +85,71 @@ int guard_open(struct guard *g, struct disk *disk, struct err *e)
 void guard_done(struct guard *g)
 {
     slots_done(&g->slots);
+    buf_done(&g->task_data);
+    (void)pthread_mutex_destroy(&g->lock);
 }
 
 static int save(struct guard *g, struct err *e)
 {
     CLEANUP(buf_done) struct buf b = {0};
     encode(&g->record, &b);
+    pthread_mutex_lock(&g->lock);
+    g->stale = true; /* What is under way in the background is older than this. */
     int rc = slots_save(&g->slots, b.data, b.len, e);
+    pthread_mutex_unlock(&g->lock);
     if (rc == 0) {
         g->saved_acked = g->record.acked;
     }
     return rc;
+}
+
+/* --- in the background */
+
+static void task_work(struct disk_task *t)
+{
+    struct guard *g = CONTAINER_OF(t, struct guard, task);
+    pthread_mutex_lock(&g->lock);
+    if (!g->stale) {
+        g->task_code = slots_save(&g->slots, g->task_data.data, g->task_data.len, &g->task_err);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void task_done(struct disk_task *t)
+{
+    struct guard *g = CONTAINER_OF(t, struct guard, task);
+    g->busy = false;
+    if (!g->stale && g->task_code == 0) {
+        g->saved_acked = g->task_acked;
+    }
+    if (g->saved != NULL) {
+        g->saved(g->saved_ctx, g->task_code, &g->task_err);
+    }
+}
+
+void guard_on_saved(struct guard *g,
+                    void (*saved)(void *ctx, int code, const struct err *e),
+                    void *ctx)
+{
+    g->saved = saved;
+    g->saved_ctx = ctx;
+}
+
+void guard_save_soon(struct guard *g)
+{
+    if (g->busy || g->record.acked == g->saved_acked) {
+        return;
+    }
+    buf_clear(&g->task_data);
+    encode(&g->record, &g->task_data);
+    g->busy = true;
+    g->stale = false; /* The task before it has come back: nobody else looks. */
+    g->task_acked = g->record.acked;
+    g->task_code = 0;
+    g->task_err = (struct err){0};
+    g->task.work = task_work;
+    g->task.done = task_done;
+    disk_run(g->slots.disk, &g->task);
 }
 
 int guard_found(struct guard *g,
@@ -129,15 +186,21 @@ void guard_acked(struct guard *g, uint64_t term, uint64_t index)
     g->record.acked = max_u64(g->record.acked, index);
 }
 
-int guard_lower_acked(struct guard *g, uint64_t index, struct err *e)
+bool guard_is_lowered(const struct guard *g)
 {
-    g->record.acked = min_u64(g->record.acked, index);
-    return g->saved_acked > index ? save(g, e) : 0;
+    bool coming = g->busy && !g->stale && g->task_acked > g->record.acked;
+    return !coming && g->saved_acked <= g->record.acked;
 }
 
-int guard_save_acked(struct guard *g, struct err *e)
+bool guard_lower(struct guard *g, uint64_t index)
 {
-    return g->record.acked == g->saved_acked ? 0 : save(g, e);
+    g->record.acked = min_u64(g->record.acked, index);
+    return guard_is_lowered(g);
+}
+
+int guard_lower_acked(struct guard *g, uint64_t index, struct err *e)
+{
+    return guard_lower(g, index) ? 0 : save(g, e);
 }
 
 static void forget(struct guard_record *r, uint32_t i)

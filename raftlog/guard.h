@@ -14,6 +14,7 @@
 #ifndef RAFTLOG_GUARD_H
 #define RAFTLOG_GUARD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 #include "core/id.h"
 #include "core/limits.h"
 
+#include "raftlog/disk.h"
 #include "raftlog/slots.h"
 
 /* Members that are remembered; the ones not seen for longest are forgotten first. */
@@ -47,11 +49,25 @@ struct guard {
     struct slots slots;
     struct guard_record record;
     uint64_t saved_acked; /* As on disk. */
+    /* The save in the background, one at a time. */
+    struct disk_task task;
+    bool busy;            /* The task is under way. */
+    uint64_t task_acked;  /* What it writes. */
+    struct buf task_data; /* It, encoded. */
+    int task_code;
+    struct err task_err;
+    void (*saved)(void *ctx, int code, const struct err *e);
+    void *saved_ctx;
+    pthread_mutex_t lock; /* Over a save, and: */
+    bool stale;           /* Something newer was saved: the task must not write. */
 };
 
+/* All that blocks on the disk does so for two synced writes. */
+
 /* Read the record. 0 also without one (raft_id 0). ERR_CORRUPT, ERR_VERSION, ERR_IO. Blocking, as
- * all that follow but guard_acked(). */
+ * are found, start, lower_acked and check_peer. */
 int guard_open(struct guard *g, struct disk *disk, struct err *e);
+/* The disk below is closed: a save in the background does not come back. */
 void guard_done(struct guard *g);
 
 /* This directory now belongs to this member. Only over a blank one: ERR_STATE. */
@@ -64,17 +80,25 @@ int guard_found(struct guard *g,
 /* The daemon starts: counts the incarnation. */
 int guard_start(struct guard *g, struct err *e);
 
-/* This host is about to acknowledge `index`. Memory only; see guard_save_acked(). */
+/* This host is about to acknowledge `index`. Memory only; see guard_save_soon(). */
 void guard_acked(struct guard *g, uint64_t term, uint64_t index);
 
 /* The log is about to be cut behind `index`: a new leader overwrites a tail that never was
- * committed. Durable, so that the shorter log is not mistaken for a loss, before the cut is
- * written. */
+ * committed. The lower index must be durable before the cut is written, so that the shorter log is
+ * not mistaken for a loss. In memory it is at once; false: on disk it is not yet, and the cut must
+ * wait for guard_is_lowered() after a guard_save_soon(). */
+bool guard_lower(struct guard *g, uint64_t index);
+/* What is on disk, or may yet get there, is not above the acknowledged index. */
+bool guard_is_lowered(const struct guard *g);
+/* The same, durable when it returns 0. Blocking. */
 int guard_lower_acked(struct guard *g, uint64_t index, struct err *e);
 
-/* Write the acknowledged index down if it moved. Called about every second and when a segment of
- * the log is full. */
-int guard_save_acked(struct guard *g, struct err *e);
+/* Write the acknowledged index down in the background if it is not as on disk. `saved` fires from
+ * the loop after each such save, not 0: for good. Called about every second. */
+void guard_save_soon(struct guard *g);
+void guard_on_saved(struct guard *g,
+                    void (*saved)(void *ctx, int code, const struct err *e),
+                    void *ctx);
 
 /* A member says who it is. ERR_REFUSED: it runs on an old copy of its directory (the message tells
  * its operator so). What is new is durable when it returns 0. */

@@ -4,9 +4,11 @@
 
 #include "raftlog/node_impl.h"
 
-/* After a snapshot could not be written, and after a transfer broke off. */
+/* After a snapshot could not be written, after a transfer broke off, and after one that arrived and
+ * was of no use; this last is doubled each time, up to install_ms. */
 #define RETRY_TAKE_MS     5000u
 #define RETRY_TRANSFER_MS 100u
+#define RETRY_USELESS_MS  1000u
 
 void meta_set(struct snapshot_meta *m, const struct node_snapshot *s)
 {
@@ -112,13 +114,20 @@ int node_snapshot_taken(struct node *node, uint64_t job, int code, uint64_t now_
 
 /* --- giving */
 
+static uint64_t patience_ms(const struct node *node, const struct transfer *t)
+{
+    uint32_t doublings = t->sends < 16 ? t->sends : 16;
+
+    return min_u64((uint64_t)RETRY_USELESS_MS << doublings >> 1, node->options.install_ms);
+}
+
 static bool time_to_send(const struct node *node, const struct transfer *t)
 {
     if (t->active || node->install.newest.s.index == 0) {
         return false;
     }
     bool sent = t->sent_ms != 0 && t->meta.s.index == node->install.newest.s.index &&
-                node->now_ms - t->sent_ms < node->options.install_ms;
+                node->now_ms - t->sent_ms < patience_ms(node, t);
     bool broke = t->broke_ms != 0 && node->now_ms - t->broke_ms < RETRY_TRANSFER_MS;
     return !sent && !broke;
 }
@@ -132,6 +141,7 @@ void install_offer(struct node *node, struct peer *peer, uint64_t term)
         return;
     }
     if (time_to_send(node, t)) {
+        t->sends = t->meta.s.index == node->install.newest.s.index ? t->sends : 0;
         meta_set(&t->meta, &node->install.newest.s);
         t->active = true;
         t->sent_ms = 0;
@@ -162,6 +172,7 @@ int node_snapshot_sent(struct node *node,
         return 0;
     }
     peer->transfer.active = false;
+    peer->transfer.sends += code == 0 ? 1 : 0;
     peer->transfer.sent_ms = code == 0 ? node->now_ms : 0;
     peer->transfer.broke_ms = code == 0 ? 0 : node->now_ms;
     return 0;
@@ -183,6 +194,11 @@ int node_snapshot_received(struct node *node,
     }
     meta_set(&node->install.received, meta);
     return 0;
+}
+
+void node_snapshot_dropped(struct node *node)
+{
+    meta_clear(&node->install.received);
 }
 
 int install_offered(struct node *node, const struct core_message *m, struct err *e)

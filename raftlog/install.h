@@ -2,9 +2,11 @@
  *
  * The core's InstallSnapshot becomes an offer on the control stream; the file goes over the bulk
  * stream. The core repeats the offer at every heartbeat; the transfer is begun once per member and
- * index, and again only after it broke off. While a transfer runs, offers name *its* snapshot, also
- * when there is a newer one. The receiver hands an offer to its core when it has the complete file:
- * the offer, not the file, says that the leader of this term has all of it in its log. */
+ * index, and again after it broke off, or when the member is not the better for it after a while:
+ * it may have lost the file. To begin again costs little, the receiver says what it has. While a
+ * transfer runs, offers name *its* snapshot, also when there is a newer one. The receiver hands an
+ * offer to its core when it has the complete file: the offer, not the file, says that the leader of
+ * this term has all of it in its log. */
 
 #ifndef RAFTLOG_INSTALL_H
 #define RAFTLOG_INSTALL_H
@@ -22,6 +24,7 @@ struct transfer {
     bool active;
     uint64_t broke_ms; /* When the last one ended without success; 0 never. */
     uint64_t sent_ms;  /* When all bytes were there. */
+    uint32_t sends;    /* Of this snapshot, that arrived and were of no use so far. */
     struct snapshot_meta meta;
 };
 

@@ -1,6 +1,7 @@
 #include "raftlog/node.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/util.h"
@@ -299,8 +300,8 @@ static int apply_some(struct node *node, struct err *e)
         offset[n] = hold.len;
         int rc = drive_entry(node, node->applied + n + 1, &entry, &hold);
         if (rc != 0) {
-            return err_set(e, rc, "entry %llu cannot be read back to be applied",
-                           (unsigned long long)(node->applied + n + 1));
+            return err_set(e, rc, "entry %" PRIu64 " cannot be read back to be applied",
+                           node->applied + n + 1);
         }
         bool command = entry.type == NODE_COMMAND;
         entries[n] = (struct raftlog_entry){.index = entry.index,

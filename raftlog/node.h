@@ -222,11 +222,13 @@ int node_snapshot_sent(struct node *node,
                        uint64_t now_ms,
                        struct err *e);
 /* A snapshot file came in completely and is verified, but is not yet this member's truth. Keep it
- * until snapshot_restore() asks for it, a newer one comes in, or the process ends. */
+ * until snapshot_restore() asks for it, a newer one comes in, or node_snapshot_dropped(). */
 int node_snapshot_received(struct node *node,
                            const struct node_snapshot *meta,
                            uint64_t now_ms,
                            struct err *e);
+/* That file is given up: not after snapshot_restore() asked for it. */
+void node_snapshot_dropped(struct node *node);
 int node_snapshot_restored(struct node *node, uint64_t index, uint64_t now_ms, struct err *e);
 /* Room is short: nothing new is accepted, leadership goes to another; or there is room again. */
 int node_set_disk_full(struct node *node, bool full, uint64_t now_ms, struct err *e);

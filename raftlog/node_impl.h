@@ -21,6 +21,8 @@ struct peer {
     bool disk_full;
     uint64_t heard_ms;    /* Any message; 0 never. */
     uint64_t told_commit; /* Leader: the commit index it can act on. */
+    uint64_t waits_for;   /* Leader: an entry or a read of its own waits for this index. */
+    uint64_t behind_ms;   /* Leader: since when it could be told more; 0: it cannot. */
     uint64_t step;        /* Leader: the last step that sent it an append. */
     uint64_t probe_seq;   /* Leader: newest round it confirmed. */
     struct transfer transfer;
@@ -71,6 +73,9 @@ struct node {
     uint64_t persisted; /* Last reported to the core. */
     struct writes writes;
     uint64_t uncommitted_bytes;
+    uint64_t submitted_ms; /* Leader: when something was put in the log last. */
+    bool busy;             /* Leader: and that was soon after the time before. */
+    uint64_t push_ms;      /* Leader: when members are to be told of the commit index; 0 not. */
     uint64_t elections;
     uint64_t lead_ms; /* Since when this member leads. */
     bool disk_full;
@@ -109,8 +114,11 @@ int drive_update(struct node *node,
                  struct err *e);
 /* Append entries of the caller's making; ERR_NOT_LEADER. Their index is set. */
 int drive_submit(struct node *node, struct node_entry *entries, uint32_t n, struct err *e);
-/* Tell members of the commit index that they do not know of yet. */
+/* Tell members of the commit index that they do not know of yet: at once, or, while one entry
+ * follows the other, with the next one if that comes soon. */
 void drive_push_commit(struct node *node);
+/* This member waits for the entry at this index. */
+void drive_waits_for(struct node *node, uint64_t member, uint64_t index);
 /* An empty append to every member that the last step sent none. */
 void drive_heartbeat(struct node *node);
 /* Get an entry, from memory or disk; its content is in *hold or the cache until the next call. */

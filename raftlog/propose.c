@@ -367,6 +367,7 @@ static int submit(struct node *node, bool *ret_refused, struct err *e)
         f->next = taken;
         taken = f;
         bytes += f->len;
+        drive_waits_for(node, f->from, node->cache.last + 1 + n);
         entries[n++] = (struct node_entry){.type = NODE_COMMAND, .data = f->data, .len = f->len};
     }
     while (pr->unsent.first != NULL && n < SUBMIT_ENTRIES && bytes < SUBMIT_BYTES) {

@@ -238,6 +238,8 @@ static void answer_round(struct node *node, struct read_round *round)
             struct buf *frame = node_frame(node);
             msg_put_read_answer(frame, ask->ticket, node->term, round->index);
             node_send(node, ask->from, frame);
+            drive_waits_for(node, ask->from, round->index);
+            node->dirty = true;
         }
     }
     free_asks(round->asks);

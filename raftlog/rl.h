@@ -35,6 +35,7 @@ struct rl_peer {
     bool out_up;                     /* Ours to it. */
     bool told_up;                    /* The node knows of both. */
     bool blank;                      /* It answered that it has no data directory of this member. */
+    int refusal;                     /* What it refuses us for, and the log was told; 0: nothing. */
     uint64_t incarnation;
     uint64_t heard_ms; /* When its last frame came; 0 never. */
 };
@@ -139,6 +140,8 @@ void rl_trim(void *ctx, uint64_t first);
 /* Now and then: look at the room, write the acknowledged index down. */
 void rl_disk_tick(struct raftlog *rl, uint64_t now_ms);
 void rl_room_changed(void *ctx, bool low);
+/* The guard record was saved in the background. */
+void rl_guard_saved(void *ctx, int code, const struct err *e);
 /* The log begins anew: what waits for room is not needed any more. */
 void rl_forget_stalled(struct raftlog *rl);
 /* The disk is closed: nothing completes any more. */
@@ -164,8 +167,6 @@ void rl_snap_down(struct raftlog *rl, uint64_t raft_id);
 void rl_snap_room(struct raftlog *rl, uint64_t raft_id);
 /* Load the machine from this snapshot file. */
 int rl_snap_load(struct raftlog *rl, const char *name, struct err *e);
-/* Begin the log on disk anew behind this entry; appends made later follow it. */
-int rl_snap_restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct err *e);
 /* Transfers that make no progress end. */
 void rl_snap_tick(struct raftlog *rl, uint64_t now_ms);
 void rl_snap_close(struct raftlog *rl);

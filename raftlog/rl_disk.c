@@ -15,6 +15,7 @@ struct rl_append {
     struct raftlog *rl;
     uint64_t last;
     uint64_t last_term;
+    uint64_t valid; /* As far as it was not cut since: what it vouches for. */
     bool stalled;
 };
 
@@ -49,6 +50,7 @@ static void append_done(struct wal_append *wal, int code)
     struct err e = {0};
     uint64_t last = a->last;
     uint64_t term = a->last_term;
+    uint64_t valid = a->valid;
     if (code == ERR_NO_SPACE) {
         a->stalled = true;
         rl->stalled = true;
@@ -66,7 +68,7 @@ static void append_done(struct wal_append *wal, int code)
         return;
     }
     rl->stalled = false;
-    guard_acked(&rl->guard, term, last);
+    guard_acked(&rl->guard, term, valid);
     if (node_persisted(rl->node, last, term, rl_now_ms(rl), &e) != 0) {
         rl_fatal(rl, &e);
     }
@@ -106,10 +108,13 @@ void rl_forget_appends(struct raftlog *rl)
 void rl_append(void *ctx, const struct node_entry *entries, uint32_t n)
 {
     struct raftlog *rl = ctx;
-    struct err e = {0};
-    if (guard_lower_acked(&rl->guard, entries[0].index - 1, &e) != 0) {
-        rl_fatal(rl, &e);
-        return;
+    uint64_t before = entries[0].index - 1;
+    for (struct rl_append *old = rl->appends; old != NULL; old = old->next) {
+        old->valid = min_u64(old->valid, before);
+    }
+    if (!guard_lower(&rl->guard, before)) {
+        wal_hold(rl->wal, true); /* Until the guard record says the lower index, on disk. */
+        guard_save_soon(&rl->guard);
     }
     retry_stalled(rl);
     struct wal_entry *w = mem_new(n, sizeof *w);
@@ -124,6 +129,7 @@ void rl_append(void *ctx, const struct node_entry *entries, uint32_t n)
     a->rl = rl;
     a->last = entries[n - 1].index;
     a->last_term = entries[n - 1].term;
+    a->valid = a->last;
     a->wal = (struct wal_append){.entries = w, .n = n, .done = append_done};
     struct rl_append **end = &rl->appends;
     while (*end != NULL) {
@@ -135,6 +141,20 @@ void rl_append(void *ctx, const struct node_entry *entries, uint32_t n)
     if (rc != 0) {
         append_free(a);
         append_failed(rl, rc);
+    }
+}
+
+void rl_guard_saved(void *ctx, int code, const struct err *e)
+{
+    struct raftlog *rl = ctx;
+    if (code != 0) {
+        rl_fatal(rl, e);
+    } else if (rl->closing > 0 || rl->failed) {
+        return;
+    } else if (guard_is_lowered(&rl->guard)) {
+        wal_hold(rl->wal, false);
+    } else {
+        guard_save_soon(&rl->guard);
     }
 }
 
@@ -192,7 +212,6 @@ void rl_room_changed(void *ctx, bool low)
 
 void rl_disk_tick(struct raftlog *rl, uint64_t now_ms)
 {
-    struct err e = {0};
     tell_room(rl, now_ms);
     if (rl->stalled && now_ms - rl->retried_ms >= RETRY_PERIOD_MS) {
         rl->retried_ms = now_ms;
@@ -203,7 +222,5 @@ void rl_disk_tick(struct raftlog *rl, uint64_t now_ms)
     }
     rl->guard_saved_ms = now_ms;
     ballast_poll(&rl->ballast);
-    if (guard_save_acked(&rl->guard, &e) != 0) {
-        rl_fatal(rl, &e);
-    }
+    guard_save_soon(&rl->guard);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -141,6 +142,7 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
                .changed = io_changed,
                .stopped = rl_stopped},
     };
+    guard_on_saved(&rl->guard, rl_guard_saved, rl);
     return node_new(&rl->node, &o, r, rl_now_ms(rl), e);
 }
 
@@ -193,6 +195,35 @@ static bool log_reaches(const struct found_log *l, const struct snap_meta *m)
     return m->index >= first && m->index <= last && l->entries[m->index - first].term == m->term;
 }
 
+struct restart_only {
+    struct wal_append wal;
+    struct raftlog *rl;
+};
+
+static void restarted(struct wal_append *a, int code)
+{
+    struct restart_only *r = CONTAINER_OF(a, struct restart_only, wal);
+    struct err e = {0};
+    if (code != 0) {
+        (void)err_set(&e, code, "begin the log anew: %s", err_text(code));
+        rl_fatal(r->rl, &e);
+    }
+    free(r);
+}
+
+/* Begin the log on disk anew behind this entry; appends made later follow it. */
+static int restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct err *e)
+{
+    int rc = guard_lower_acked(&rl->guard, index, e);
+    if (rc == 0) {
+        struct restart_only *r = mem_new(1, sizeof *r);
+        r->rl = rl;
+        r->wal = (struct wal_append){.done = restarted};
+        wal_restart(rl->wal, &r->wal, index, term);
+    }
+    return rc;
+}
+
 static int recover_rest(struct raftlog *rl,
                         struct found_log *l,
                         const struct snap_found *found,
@@ -210,7 +241,7 @@ static int recover_rest(struct raftlog *rl,
     int rc = found->any ? load_machine(rl, m, found->name, e) : 0;
     rc = rc == 0 ? guard_start(&rl->guard, e) : rc;
     if (rc == 0 && found->any && !log_reaches(l, m)) {
-        rc = rl_snap_restart_log(rl, m->index, m->term, e);
+        rc = restart_log(rl, m->index, m->term, e);
         found_cut(l, 0);
         w.first = m->index + 1;
     }
@@ -247,6 +278,10 @@ static int recover_member(struct raftlog *rl, struct err *e)
     rc = rc == ERR_NOT_FOUND ? err_set(e, ERR_CORRUPT, "vote-a and vote-b are missing") : rc;
     rc = rc == 0 ? log_open(rl, /*create=*/false, &l, e) : rc;
     rc = rc == 0 ? snap_newest(rl->disk, &rl->guard.record.pool, &found, m, e) : rc;
+    if (rc == 0 && found.damaged > 0) {
+        log_line(LOG_WARN, "snapshot_damaged", "file", found.damaged_name, "err", found.why.msg,
+                 NULL);
+    }
     rc = rc == 0 ? recover_rest(rl, &l, &found, m, e) : rc;
     found_done(&l);
     free(m);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -199,6 +200,19 @@ static void on_lost(void *ctx, uint64_t raft_id, enum peers_channel channel, enu
     peer_judge(rl, p, end == PEERS_RESET);
 }
 
+/* A refusal that only an operator can end is told once. */
+static void tell_refusal(struct rl_peer *p, const struct peers_answer *answer)
+{
+    int code = answer->code == ERR_DENIED ? answer->code : 0;
+    if (code != 0 && p->refusal != code) {
+        log_line(LOG_ERROR, "host_refuses", "address", p->address, "err", answer->text, "hint",
+                 "one of the two has the data directory of another pool: put its own back, or "
+                 "empty it, so that the pool fills it again",
+                 NULL);
+    }
+    p->refusal = code;
+}
+
 static void on_answer(void *ctx,
                       uint64_t raft_id,
                       enum peers_channel channel,
@@ -209,6 +223,7 @@ static void on_answer(void *ctx,
     if (p == NULL) {
         return;
     }
+    tell_refusal(p, answer);
     rl->changed = rl->changed || p->blank != answer->blank;
     p->blank = answer->blank && answer->code != 0;
     if (answer->code == ERR_REFUSED) {

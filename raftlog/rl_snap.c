@@ -134,12 +134,10 @@ struct rl_snap_out {
 static void out_free(struct rl_snap_out *o)
 {
     struct rl_snap_out **p = &o->rl->outs;
-    while (*p != NULL && *p != o) {
+    while (*p != o) {
         p = &(*p)->next;
     }
-    if (*p == o) {
-        *p = o->next;
-    }
+    *p = o->next;
     disk_close(o->file);
     free(o);
 }
@@ -282,7 +280,8 @@ struct rl_snap_in {
     struct disk_file *file;
     struct snap_meta meta;
     bool checking; /* Its task runs. */
-    bool checked;  /* Whole; waits to be restored. */
+    bool checked;  /* Whole; waits for the offer that makes it this member's truth. */
+    bool restoring;
     int code;
     struct wal_append restart;
 };
@@ -304,33 +303,53 @@ static void in_free(struct raftlog *rl)
     }
 }
 
-static void on_offer(struct raftlog *rl, uint64_t from, const struct snap_msg *m)
+/* What came in whole may be of no use: the leader that sent it is gone, and the next one has
+ * another file. It is kept until that one offers its own. */
+static void drop_checked(struct raftlog *rl, const struct snap_offer *offer)
 {
-    struct buf frame = {0};
-    struct err e = {0};
-    uint64_t have = 0;
-    bool busy = rl->in != NULL && (rl->in->checking || rl->in->checked);
-    if (busy || m->offer.index <= rl->opt.machine.applied(rl->opt.machine.ctx)) {
-        snaprecv_refuse(&m->offer, busy ? ERR_BUSY : ERR_STALE, &frame);
-        answer(rl, from, &frame);
-        buf_done(&frame);
+    const struct rl_snap_in *in = rl->in;
+    if (in == NULL || !in->checked || in->restoring ||
+        (in->offer.index == offer->index && in->offer.term == offer->term &&
+         hash_equal(in->offer.sum, offer->sum))) {
         return;
     }
+    node_snapshot_dropped(rl->node);
     in_free(rl);
+}
+
+/* Begin to take it in, or go on; what is to be answered is in *frame. */
+static void
+take_in(struct raftlog *rl, uint64_t from, const struct snap_offer *offer, struct buf *frame)
+{
+    struct err e = {0};
     struct disk_file *file = NULL;
-    int rc = snap_in_open(rl->disk, &m->offer, &file, &have, &e);
+    uint64_t have = 0;
+    in_free(rl);
+    int rc = snap_in_open(rl->disk, offer, &file, &have, &e);
     if (rc != 0) {
-        snaprecv_refuse(&m->offer, rc, &frame);
+        snaprecv_refuse(offer, rc, frame);
+        return;
+    }
+    rl->in = mem_new(1, sizeof *rl->in);
+    *rl->in = (struct rl_snap_in){.rl = rl, .from = from, .offer = *offer, .file = file};
+    snaprecv_open(&rl->in->recv, offer, have, frame);
+}
+
+static void on_offer(struct raftlog *rl, uint64_t from, const struct snap_offer *offer)
+{
+    CLEANUP(buf_done) struct buf frame = {0};
+    drop_checked(rl, offer);
+    struct rl_snap_in *in = rl->in;
+    if (in != NULL && (in->checking || in->restoring)) {
+        snaprecv_refuse(offer, ERR_BUSY, &frame);
+    } else if (in != NULL && in->checked) {
+        (void)snaprecv_checked(&in->recv, 0, &frame); /* It is here already. */
+    } else if (offer->index <= rl->opt.machine.applied(rl->opt.machine.ctx)) {
+        snaprecv_refuse(offer, ERR_STALE, &frame);
     } else {
-        rl->in = mem_new(1, sizeof *rl->in);
-        rl->in->rl = rl;
-        rl->in->from = from;
-        rl->in->offer = m->offer;
-        rl->in->file = file;
-        snaprecv_open(&rl->in->recv, &m->offer, have, &frame);
+        take_in(rl, from, offer, &frame);
     }
     answer(rl, from, &frame);
-    buf_done(&frame);
 }
 
 static void in_work(struct disk_task *t)
@@ -412,7 +431,7 @@ void rl_snap_frame(struct raftlog *rl, uint64_t from, const void *data, size_t l
         return;
     }
     switch (m.kind) {
-    case SNAP_OFFER: on_offer(rl, from, &m); return;
+    case SNAP_OFFER: on_offer(rl, from, &m.offer); return;
     case SNAP_CHUNK: on_chunk(rl, from, &m); return;
     case SNAP_WANT:
     case SNAP_DONE:
@@ -490,36 +509,9 @@ void rl_snapshot_restore(void *ctx, const struct node_snapshot *meta)
         return;
     }
     rl_forget_stalled(rl);
+    in->restoring = true;
     in->restart = (struct wal_append){.done = restored};
     wal_restart(rl->wal, &in->restart, meta->index, meta->term);
-}
-
-struct restart_only {
-    struct wal_append wal;
-    struct raftlog *rl;
-};
-
-static void restarted(struct wal_append *a, int code)
-{
-    struct restart_only *r = CONTAINER_OF(a, struct restart_only, wal);
-    struct err e = {0};
-    if (code != 0) {
-        (void)err_set(&e, code, "begin the log anew: %s", err_text(code));
-        rl_fatal(r->rl, &e);
-    }
-    free(r);
-}
-
-int rl_snap_restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct err *e)
-{
-    int rc = guard_lower_acked(&rl->guard, index, e);
-    if (rc == 0) {
-        struct restart_only *r = mem_new(1, sizeof *r);
-        r->rl = rl;
-        r->wal = (struct wal_append){.done = restarted};
-        wal_restart(rl->wal, &r->wal, index, term);
-    }
-    return rc;
 }
 
 /* --- channels, time, the end */
@@ -572,11 +564,13 @@ void rl_snap_close(struct raftlog *rl)
 
 void rl_snap_end(struct raftlog *rl)
 {
-    while (rl->jobs != NULL) {
-        job_end(rl->jobs);
+    for (struct rl_snap_job *j = rl->jobs, *next; j != NULL; j = next) {
+        next = j->next;
+        job_end(j);
     }
-    while (rl->outs != NULL) {
-        out_free(rl->outs);
+    for (struct rl_snap_out *o = rl->outs, *next; o != NULL; o = next) {
+        next = o->next;
+        out_free(o);
     }
     if (rl->in != NULL) {
         rl->in->checking = false;

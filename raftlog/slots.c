@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/crc32c.h"
+#include "core/log.h"
 
 #include "raftlog/disk.h"
 
@@ -151,6 +152,12 @@ int slots_open(struct slots *s, struct disk *disk, const char *name, struct buf 
     buf_put(ret, c[best].bytes + HEAD_SIZE, c[best].len);
     const struct copy *other = &c[1 - best];
     if (other->state != COPY_GOOD || other->sequence != s->sequence) {
+        if (other->state != COPY_GOOD) { /* An older one is what a power cut leaves. */
+            char file[DISK_NAME_SIZE];
+            file_name(s, 1 - best, file);
+            log_line(LOG_WARN, "copy_repaired", "file", file, "why",
+                     other->state == COPY_MISSING ? "it is missing" : "it is damaged", NULL);
+        }
         rc = slots_save(s, ret->data, ret->len, e);
     }
     return rc;

@@ -11,7 +11,7 @@
 #include "raftlog/snap_impl.h"
 
 /* Bytes between syncs: a sync of a whole large file at once would hold up those of the log. */
-#define SYNC_STEP (4u * 1024u * 1024u)
+#define SYNC_STEP (4ul * 1024u * 1024u)
 
 struct snap_writer {
     struct disk *disk;
@@ -51,7 +51,7 @@ static int put_header(struct snap_writer *w, const struct id *pool, struct err *
     const struct snap_meta *m = &w->meta;
     size_t len = SNAP_HEADER + ((m->conf_len + 7u) & ~7u);
     uint8_t *h CLEANUP(cleanup_free) = mem_new(len, 1);
-    memcpy(h, SNAP_MAGIC, 8);
+    memcpy(h, SNAP_MAGIC, 8); // NOLINT(bugprone-not-null-terminated-result): no text
     store_u32(h + SNAP_AT_FORMAT, SNAP_FORMAT);
     memcpy(h + SNAP_AT_POOL, pool->b, sizeof pool->b);
     store_u64(h + SNAP_AT_INDEX, m->index);
@@ -131,7 +131,7 @@ static int put_end(struct snap_writer *w, struct err *e)
     uint8_t end[8 + SNAP_TRAILER] = {0};
     uint8_t *t = end + 8;
     store_u32(end + 4, crc32c(0, end, 4));
-    memcpy(t, SNAP_MAGIC_2, 8);
+    memcpy(t, SNAP_MAGIC_2, 8); // NOLINT(bugprone-not-null-terminated-result): no text
     store_u64(t + SNAP_END_STREAM, w->stream_bytes);
     store_u64(t + SNAP_END_LO, w->sum.lo);
     store_u64(t + SNAP_END_HI, w->sum.hi);

@@ -21,9 +21,9 @@
 #include "raftlog/snapstore.h"
 
 /* Bytes of one chunk, on the way at once, and between two answers. */
-#define SNAPSEND_CHUNK  (256u * 1024u)
-#define SNAPSEND_WINDOW (4u * 1024u * 1024u)
-#define SNAPSEND_ANSWER (1024u * 1024u)
+#define SNAPSEND_CHUNK  (256ul * 1024u)
+#define SNAPSEND_WINDOW (4ul * 1024u * 1024u)
+#define SNAPSEND_ANSWER (1024ul * 1024u)
 
 /* Times that a file which came in whole but damaged is asked for again. */
 #define SNAPSEND_TRIES 2u

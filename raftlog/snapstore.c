@@ -40,8 +40,6 @@ static void names_done(struct names *n)
 static void found(void *ctx, const char *name)
 {
     struct names *n = ctx;
-    unsigned long long term = 0;
-    unsigned long long index = 0;
     char again[DISK_NAME_SIZE];
     if (strncmp(name, SNAP_OWN_PREFIX, strlen(SNAP_OWN_PREFIX)) == 0) {
         n->junk = mem_grow(n->junk, n->junk_n + 1, sizeof *n->junk);
@@ -49,7 +47,11 @@ static void found(void *ctx, const char *name)
     } else if (strncmp(name, SNAP_IN_PREFIX, strlen(SNAP_IN_PREFIX)) == 0) {
         n->in = mem_grow(n->in, n->in_n + 1, sizeof *n->in);
         (void)str_copy(n->in[n->in_n++], DISK_NAME_SIZE, name);
-    } else if (sscanf(name, "snap-%20llu-%20llu", &term, &index) == 2) {
+    } else if (strncmp(name, "snap-", 5) == 0) {
+        char *end;
+        unsigned long long term = strtoull(name + 5, &end, 10);
+        unsigned long long index = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
+        /* Anything that is not exactly such a name does not come out the same again. */
         snap_name(again, term, index);
         if (strcmp(name, again) == 0) {
             n->snaps = mem_grow(n->snaps, n->n + 1, sizeof *n->snaps);

@@ -21,7 +21,7 @@
 
 /* Bytes of an encoded configuration, and of one chunk of the stream. */
 #define SNAP_CONF_MAX  16384u
-#define SNAP_CHUNK_MAX (256u * 1024u)
+#define SNAP_CHUNK_MAX (256ul * 1024u)
 
 struct snap_meta {
     uint64_t index; /* Last entry that is in it. */

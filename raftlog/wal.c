@@ -361,7 +361,7 @@ static bool place_restart(struct wal *w, struct wal_append *a)
 /* Place what waits, in order. */
 static void place(struct wal *w)
 {
-    if (w->failed != 0 || w->starved) {
+    if (w->failed != 0 || w->starved || w->held) {
         return;
     }
     while (w->waiting_first != NULL) {
@@ -445,6 +445,12 @@ int wal_append(struct wal *w, struct wal_append *a)
     a->last_term = a->entries[a->n - 1].term;
     wait_in_line(w, a);
     return 0;
+}
+
+void wal_hold(struct wal *w, bool hold)
+{
+    w->held = hold;
+    place(w);
 }
 
 int wal_retry(struct wal *w, struct wal_append *a)

@@ -35,9 +35,9 @@ struct disk;
 struct wal;
 
 /* Bytes of a segment: the default, and the least (for tests; entries must fit in one). */
-#define WAL_SEGMENT_DEFAULT (8u * 1024u * 1024u)
-#define WAL_SEGMENT_MIN     (16u * 1024u)
-#define WAL_SEGMENT_MAX     (256u * 1024u * 1024u)
+#define WAL_SEGMENT_DEFAULT (8ul * 1024u * 1024u)
+#define WAL_SEGMENT_MIN     (16ul * 1024u)
+#define WAL_SEGMENT_MAX     (256ul * 1024u * 1024u)
 
 struct wal_entry {
     uint64_t index;
@@ -114,6 +114,10 @@ struct wal_append {
 /* Entries in order, the first at most one after the last. ERR_TOO_BIG (one does not fit in a
  * segment) and ERR_IO (the log has failed): done is not called. */
 int wal_append(struct wal *w, struct wal_append *a);
+
+/* While held, appends are taken and wait; when no longer, they go out in their order. What was
+ * under way goes on. */
+void wal_hold(struct wal *w, bool hold);
 
 /* An append that found no room, as it was. */
 int wal_retry(struct wal *w, struct wal_append *a);

@@ -14,7 +14,7 @@
 
 /* Zeros are written and synced in steps of this size, so that the syncs of the log in between wait
  * for little. */
-#define ZERO_STEP (256u * 1024u)
+#define ZERO_STEP (256ul * 1024u)
 
 #define NEW_NAME "wal-new"
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/crc32c.h"
@@ -36,7 +37,7 @@ enum {
 void wal_header_encode(const struct wal_header *h, uint8_t out[WAL_BLOCK])
 {
     memset(out, 0, WAL_BLOCK);
-    memcpy(out, HEADER_MAGIC, 8);
+    memcpy(out, HEADER_MAGIC, 8); // NOLINT(bugprone-not-null-terminated-result): no text
     store_u32(out + 8, WAL_FORMAT);
     memcpy(out + 16, h->pool.b, 16);
     store_u64(out + 32, h->number);
@@ -65,12 +66,12 @@ int wal_header_decode(const uint8_t in[WAL_BLOCK], struct wal_header *ret, struc
 
 uint64_t wal_name_parse(const char *name)
 {
-    unsigned long long number = 0;
-    int used = 0;
     char again[DISK_NAME_SIZE];
-    if (sscanf(name, "wal-%16llu%n", &number, &used) != 1 || name[used] != '\0') {
+    if (strncmp(name, "wal-", 4) != 0) {
         return 0;
     }
+    /* Anything that is not exactly such a name does not come out the same again. */
+    unsigned long long number = strtoull(name + 4, NULL, 10);
     (void)snprintf(again, sizeof again, WAL_NAME_FORMAT, number);
     return strcmp(name, again) == 0 ? number : 0;
 }

@@ -34,9 +34,6 @@ begin_something() {
 idle() { [[ $(on_pool guest list --json | rows | jq -s '[.[] | select(.op != 0)] | length') == 0 ]]; }
 
 # settled: what runs is what the state says, on every host.
-copies_on() {
-    find "$(host_dir "$1")/run" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort
-}
 wanted_on() {
     on_pool guest list --json | rows | jq -r --arg h "$1" \
         'select(.host == $h and (.state == "running" or .state == "paused"))
@@ -46,8 +43,8 @@ settled() {
     local h want
     for h in $(host_names); do
         want=$(wanted_on "$h")
-        [[ $(copies_on "$h") == "$want" ]] || return 1
-        (($(qemus_on "$h") == $(grep -c . <<<"$want"))) || return 1
+        is_left "$h: $(copies_on "$h")" "$h: $want" || return 1
+        is_left "$h: $(qemus_on "$h") processes" "$h: $(wc -w <<<"$want") processes" || return 1
     done
 }
 
@@ -71,7 +68,8 @@ for ((i = 1; i <= ROUNDS; i++)); do
 done
 eventually 40 "the pool is whole" pool_is_whole
 eventually 60 "nothing is under way" idle
-eventually 20 "what runs is what the state says" settled
+wait_until 20 "what runs is what the state says" settled ||
+    fail "$(cat "$LAB_DIR/left"); $(on_pool guest list)"
 for g in "${GUESTS[@]}"; do
     if guest_is "$g" paused; then
         on_pool guest unpause "$g" >/dev/null

@@ -41,6 +41,9 @@ for _ in $(seq 20); do
 done
 printf 'QRCTL01\n\xff\xff\xff\x7f' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
 printf 'QRCTL01\n\x05\x00\x00\x00\xdd\x10\x00\x00\x00' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
+printf 'QRPEER1\n\xff\xff\xff\x7f' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
+printf 'QRPEER1\n\x04\x00\x00\x00\xc1\xc1\xc1\xc1' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
+(printf 'QRPEER1\n'; timeout 2 cat /dev/urandom) | timeout 8 socat -u - "TCP:$(host_address h1):7077" 2>/dev/null || true
 timeout 3 socat -u OPEN:/dev/urandom "TCP:$(host_address h1):7077" 2>/dev/null || true
 timeout 3 socat -u OPEN:/dev/zero "UNIX-CONNECT:$(host_socket h1)" 2>/dev/null || true
 check "h1 answers as before" host_answers h1

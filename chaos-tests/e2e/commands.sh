@@ -13,6 +13,7 @@ whole_life() {
     export QUORATE_CONNECT=$via
     quorate guest create "$name" --image tiny >/dev/null
     guest_is "$name" running || fail "$name is $(guest_field "$name" state) after guest create"
+    [[ $(guest_field "$name" memory_mib) == 16 ]] || fail "$name has not the memory of its image"
     refused 4 "already exists" quorate guest create "$name" --image tiny
     quorate guest pause "$name" >/dev/null
     guest_is "$name" paused || fail "$name is $(guest_field "$name" state) after guest pause"

@@ -10,7 +10,8 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$LAB_DIR"' EXIT
 cd "$LAB_DIR"
 images=$LAB_CACHE/images
 
-# run_tiny NAME PLACE [OPTION...]: QEMU in the background; console NAME.log, monitor NAME.qmp.
+# run_tiny NAME PLACE [OPTION...]: QEMU in the background; console NAME.log, monitor NAME.qmp. Its
+# disk does THROTTLE accesses a second.
 run_tiny() {
     local name=$1 place=$2
     shift 2
@@ -20,8 +21,10 @@ run_tiny() {
         -qmp "unix:$name.qmp,server=on,wait=off" -kernel "$images/tiny/kernel" \
         -append 'dirty=4 rate=20 quorate.host=wrong quorate.epoch=1' \
         -fw_cfg "name=opt/quorate/run,string=$place" \
+        -object "throttle-group,id=t,x-iops-total=${THROTTLE:-0}" \
         -blockdev "driver=raw,node-name=d0,file.driver=file,file.filename=disk.img,file.locking=$LOCKING" \
-        -device ide-hd,drive=d0,bus=ide.0,unit=0 "$@" &
+        -blockdev "driver=throttle,node-name=d1,throttle-group=t,file=d0" \
+        -device ide-hd,drive=d1,bus=ide.0,unit=0 "$@" &
     PID=$!
     wait_until 10 "the monitor of $name" test -S "$name.qmp"
 }
@@ -38,6 +41,7 @@ beats_in() { grep -c '^HB ' "$1.log" 2>/dev/null || true; }
 has_beats() { (($(beats_in "$1") >= $2)); }
 
 LOCKING=on
+THROTTLE=
 truncate -s 4M disk.img
 run_tiny a 'h1 5'
 eventually 10 "tiny boots and beats" has_beats a 5
@@ -49,6 +53,7 @@ eventually 10 "it knows that it was shut down" said a '^BOOT counter=[0-9]+ run=
 eventually 10 "it beats again" has_beats a 10
 
 run_tiny b 'h2 7' -incoming unix:stream
+wait_until 10 "it listens" test -S stream
 qmp a migrate '{"uri":"unix:stream"}' >/dev/null
 eventually 20 "it is migrated" migrated a
 eventually 10 "it knows its new host" said b '^MOVED counter=[0-9]+ run=3 epoch=7 host=h2$'
@@ -57,6 +62,16 @@ eventually 10 "it beats there" has_beats b 5
 qmp b quit >/dev/null
 wait
 check "the checker is content" hbcheck --log h1=a.log --log h2=b.log --disk disk.img --least 12
+
+# A busy host: every access of the disk takes a quarter of a second.
+rm -f a.log b.log
+THROTTLE=4
+run_tiny a 'h1 8'
+eventually 20 "it beats slowly" has_beats a 5
+qmp a quit >/dev/null
+wait
+THROTTLE=
+check "no beat on a slow disk is lost" hbcheck --log h1=a.log --disk disk.img --least 5
 
 rm -f a.log b.log
 LOCKING=off

@@ -221,3 +221,9 @@ qemus_on() {
     done
     printf '%d\n' "$n"
 }
+
+# The copies of guests on a host, as UUID.EPOCH.
+copies_on() { find "$(host_dir "$1")/run" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort; }
+
+# is_left IS WANTED: equal? If not, what is wrong is in $LAB_DIR/left.
+is_left() { [[ $1 == "$2" ]] || { printf '%s, not %s\n' "$1" "$2" >"$LAB_DIR/left"; return 1; }; }

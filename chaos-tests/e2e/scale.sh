@@ -51,6 +51,10 @@ for h in $(host_names); do
     ((all_kib <= most_kib)) || most_kib=$all_kib
 done
 
+state_kib=$(du -k "$(host_dir h1)/data/state/state.mdb" | cut -f 1)
+log_kib=$(on_pool log stats --json | rows | jq '.log_bytes / 1024 | floor')
+tell "h1: its log has $log_kib KiB, its state $state_kib KiB on the disk"
+
 victim=$(host_but "$(master_name)")
 daemon_crash "$victim"
 begin=$(now_ms)
@@ -59,6 +63,6 @@ eventually 30 "$victim is back" host_answers "$victim"
 restart_ms=$(($(now_ms) - begin))
 eventually 30 "the pool is whole" pool_is_whole
 expect_equal_hashes
-figures "$((GUESTS * 1000 / created_ms)) creations/s, all running after $((running_ms / 1000)) s, list $((list_us / 1000)) ms, most resident $((most_kib / 1024)) MiB, restart $restart_ms ms"
+figures "$((GUESTS * 1000 / created_ms)) creations/s, all running after $((running_ms / 1000)) s, list $((list_us / 1000)).$((list_us / 100 % 10)) ms, log $((log_kib / 1024)) MiB, state $((state_kib / 1024)) MiB, most resident $((most_kib / 1024)) MiB, restart $restart_ms ms"
 check "list takes less than $LIST_LIMIT_MS ms" test "$((list_us / 1000))" -lt "$LIST_LIMIT_MS"
 check "a daemon uses less than $MEMORY_LIMIT_MIB MiB" test "$((most_kib / 1024))" -lt "$MEMORY_LIMIT_MIB"

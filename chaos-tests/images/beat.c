@@ -202,6 +202,21 @@ static void find_newest(struct beat *b, struct beat_record *ret)
     }
 }
 
+/* The guest died between the record of a beat and its head: that beat counts, or the next run would
+ * write it once more. It may be the first one of a run, after a move. */
+static void take_headless(struct beat *b, struct beat_record *head)
+{
+    struct beat_record r;
+
+    for (uint64_t run = head->run; run <= head->run + 1; run++) {
+        if (read_record(b, beat_place(run, head->counter + 1), &r) &&
+            beat_sealed(&r, BEAT_RECORD) && r.run == run && r.counter == head->counter + 1) {
+            *head = r;
+            return;
+        }
+    }
+}
+
 static bool all_zero(const struct beat_record *r)
 {
     static const struct beat_record zero;
@@ -226,6 +241,8 @@ void beat_start(struct beat *b, const struct beat_machine *machine, const char *
         add_text(b, "DISK damaged");
         say(b);
         find_newest(b, r);
+    } else {
+        take_headless(b, r);
     }
     memset(r->host, 0, sizeof r->host);
     (void)option_text(cmdline, "quorate.host=", r->host, sizeof r->host);

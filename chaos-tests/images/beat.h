@@ -12,7 +12,8 @@
  *     1      the first overlap a guest found itself: the beat it was about to write
  *     2      ... and the head it found, which it had not written
  *     8 ...  BEAT_LANES lanes of 1 + BEAT_RING sectors. Run r has lane r % BEAT_LANES: first the
- *            first beat of the run, then the beat with counter n at place n % BEAT_RING.
+ *            first beat of the run, then the beat with counter n at place n % BEAT_RING. It is
+ *            written before the head: a boot that finds one more than the head says takes it.
  *
  * Two copies that run at once are found three ways. Their runs have different numbers when one was
  * started or moved while the other went on; then each leaves its own lane, and the counters of the

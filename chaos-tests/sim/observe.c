@@ -79,31 +79,34 @@ void observe_state(uint64_t index, struct hash128 hash)
 
 int __real_fsm_apply(struct fsm *f,
                      uint64_t index,
+                     uint64_t term,
                      const void *data,
                      size_t len,
                      struct fsm_applied_entry *ret,
                      struct err *e);
 int __wrap_fsm_apply(struct fsm *f,
                      uint64_t index,
+                     uint64_t term,
                      const void *data,
                      size_t len,
                      struct fsm_applied_entry *ret,
                      struct err *e);
 int __real_fsm_skip(struct fsm *f, uint64_t index, struct err *e);
 int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e);
-int __real_fsm_commit(struct fsm *f, struct err *e);
-int __wrap_fsm_commit(struct fsm *f, struct err *e);
+int __real_fsm_commit_later(struct fsm *f, struct err *e);
+int __wrap_fsm_commit_later(struct fsm *f, struct err *e);
 int __real_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
 int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
 
 int __wrap_fsm_apply(struct fsm *f,
                      uint64_t index,
+                     uint64_t term,
                      const void *data,
                      size_t len,
                      struct fsm_applied_entry *ret,
                      struct err *e)
 {
-    int rc = __real_fsm_apply(f, index, data, len, ret, e);
+    int rc = __real_fsm_apply(f, index, term, data, len, ret, e);
     if (rc == 0) {
         observe_entry(index, data, len);
     }
@@ -119,9 +122,9 @@ int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e)
     return rc;
 }
 
-int __wrap_fsm_commit(struct fsm *f, struct err *e)
+int __wrap_fsm_commit_later(struct fsm *f, struct err *e)
 {
-    int rc = __real_fsm_commit(f, e);
+    int rc = __real_fsm_commit_later(f, e);
     if (rc == 0) {
         observe_state(fsm_applied(f), fsm_hash(f));
     }

@@ -2,6 +2,8 @@
  * runs here on a disk in memory, one copy or two, and every planted violation must be found while
  * every tricky good history must pass. */
 
+#include <limits.h>
+
 #include "core/buf.h"
 
 #include "chaos-tests/images/beat.h"
@@ -21,18 +23,26 @@ struct copy {
 
 static struct copy *now;
 
+/* The host loses its power after so many more writes. */
+static long writes_left;
+
 static bool fake_disk(uint32_t sector, void *data, bool write)
 {
     uint8_t *at = disk_bytes + (size_t)sector * BEAT_SECTOR;
 
     assert_true(sector < BEAT_SECTORS);
+    if (write && writes_left-- <= 0) {
+        return true; /* Nobody is there any more to hear how it went. */
+    }
     memcpy(write ? at : data, write ? data : at, BEAT_SECTOR);
     return true;
 }
 
 static void fake_say(const char *text)
 {
-    buf_put(now->console, text, strlen(text));
+    if (writes_left > 0) {
+        buf_put(now->console, text, strlen(text));
+    }
 }
 
 static bool fake_place(char *text, size_t size)
@@ -70,6 +80,7 @@ static char disk_path[64];
 static int setup(void **state)
 {
     (void)state;
+    writes_left = LONG_MAX;
     memset(disk_bytes, 0, sizeof disk_bytes);
     memset(&history, 0, sizeof history);
     for (int i = 0; i < 3; i++) {
@@ -193,6 +204,35 @@ static void a_counter_goes_on_after_a_crash(void **state)
     assert_int_equal(history.boots, 2);
     assert_int_equal(history.beats[65].counter, 66);
     assert_int_equal(history.epochs, 2);
+}
+
+/* A power cut after any write of a beat: of the first one after a move, or of a later one. */
+static void cut_a_beat(bool moves, long writes)
+{
+    static struct copy c;
+
+    (void)setup(NULL);
+    boot(&c, 1, 1);
+    beat(&c, 10);
+    put_on(&c, 2, 2);
+    beat(&c, moves ? 0 : 5);
+    writes_left = writes;
+    beat(&c, 1);
+    writes_left = LONG_MAX;
+    boot(&c, 3, 3);
+    beat(&c, 5);
+    assert_int_equal(judge(), 0);
+    assert_int_equal(history.boots, 2);
+    history_done(&history);
+}
+
+static void a_beat_cut_in_two_is_no_finding(void **state)
+{
+    (void)state;
+    for (long writes = 0; writes < 4; writes++) {
+        cut_a_beat(/*moves=*/false, writes);
+        cut_a_beat(/*moves=*/true, writes);
+    }
 }
 
 static void forty_runs_reuse_the_lanes(void **state)
@@ -550,6 +590,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_quiet_life_has_no_finding),
         T(a_counter_goes_on_after_a_crash),
+        T(a_beat_cut_in_two_is_no_finding),
         T(forty_runs_reuse_the_lanes),
         T(a_migration_is_one_life),
         T(a_line_cut_by_a_migration_is_no_finding),

@@ -369,14 +369,7 @@ static void touch_guest(struct agent *a, struct fsm_view *v, const char *name)
         }
     }
     struct guest *g = &a->guest;
-    if (fsm_get_guest(v, name, g) != 0) {
-        return;
-    }
-    bool mine = strcmp(g->host, a->opt.host) == 0;
-    if (!mine && g->state == GUEST_MIGRATING && fsm_get_op(v, g->op, &a->op) == 0) {
-        mine = strcmp(a->op.dst, a->opt.host) == 0;
-    }
-    if (mine) {
+    if (fsm_guest_concerns(v, name, a->opt.host) && fsm_get_guest(v, name, g) == 0) {
         slot_touch(slot_get(a, &g->uuid, g->name));
     }
 }
@@ -387,7 +380,8 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
     if (!a->current || a->stopping || n == 0) {
         return; /* The first look sees everything. */
     }
-    struct fsm_view *v = fsm_view_open(a->opt.fsm);
+    /* What is to be looked at is marked only: acts follow from what is in the store (woken()). */
+    struct fsm_view *v = fsm_look(a->opt.fsm);
     if (v == NULL) {
         touch_all(a);
         return;
@@ -404,10 +398,11 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
             touch_all(a); /* Hosts, repositories: few, and a host that goes changes many guests. */
         }
     }
-    if (a->sweep_due) {
-        look_at_storage(a, v);
-    }
     (void)fsm_view_close(v);
+    if (a->sweep_due && (v = fsm_view_open(a->opt.fsm)) != NULL) {
+        look_at_storage(a, v);
+        (void)fsm_view_close(v);
+    }
 }
 
 void agent_state_replaced(struct agent *a)

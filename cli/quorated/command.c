@@ -152,7 +152,7 @@ static void job_complete(struct job *j)
         job_read(j);
         return;
     }
-    struct fsm_view *v = fsm_view_open(j->d->fsm);
+    struct fsm_view *v = fsm_look(j->d->fsm);
     int rc = complete_command(j->d, v, j->command, j->record, &j->error);
     (void)fsm_view_close(v);
     if (rc == 0) {

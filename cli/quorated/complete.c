@@ -98,7 +98,8 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     struct place p = {.not_here = "",
                       .preferred = c->preferred,
                       .n_preferred = c->preferred_n,
-                      .need_mib = c->config.memory_mib};
+                      .need_mib =
+                          c->config.memory_mib == 0 ? GUEST_MEMORY_MIB : c->config.memory_mib};
     return place_pick(v, &p, c->host, e);
 }
 

@@ -17,6 +17,7 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/deadlines.h"
 
 #define CHECK_PERIOD_MS    10000u
 #define TRANSFER_PERIOD_MS 10000u
@@ -28,8 +29,7 @@ struct control {
     uint64_t check_at_ms;
     uint64_t check_index;
     uint64_t transfer_at_ms;
-    uint64_t log_ms; /* Log time, and when it was so by the monotonic clock; 0: not leading. */
-    uint64_t log_at_ms;
+    struct deadlines deadlines;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -44,6 +44,9 @@ struct control *control_new(struct daemon *d)
 
 struct control *control_free(struct control *c)
 {
+    if (c != NULL) {
+        deadlines_clear(&c->deadlines);
+    }
     free(c);
     return NULL;
 }
@@ -245,34 +248,19 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
 
 /* --- deadlines */
 
-/* Deadlines are log time, which stands still while nothing is proposed, and which one clock that
- * was ahead once has put ahead of all others. So it is reckoned on from the state by the monotonic
- * clock and never compared with a wall clock. */
-static uint64_t reckon_log_time(struct control *c, struct fsm_view *v, uint64_t now_ms)
-{
-    uint64_t seen = fsm_log_time(v);
-    uint64_t reckoned = c->log_ms + (now_ms - c->log_at_ms);
-    if (c->log_at_ms == 0 || seen >= reckoned) {
-        c->log_ms = seen;
-        c->log_at_ms = now_ms;
-        return seen;
-    }
-    return reckoned;
-}
-
 static void control_deadlines(struct control *c, struct fsm_view *v, uint64_t now_ms)
 {
-    uint64_t now = reckon_log_time(c, v, now_ms);
     struct op op = {0};
+    deadlines_begin(&c->deadlines);
     for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
-        if (op.deadline_ms == 0 || now < op.deadline_ms || op.phase == OP_PHASE_SWITCHED) {
-            continue;
+        if (deadlines_look(&c->deadlines, &op, now_ms)) {
+            struct cmd_op_expire expire;
+            schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
+            expire.id = op.id;
+            propose(c, COMMAND_op_expire, &expire);
         }
-        struct cmd_op_expire expire;
-        schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
-        expire.id = op.id;
-        propose(c, COMMAND_op_expire, &expire);
     }
+    deadlines_end(&c->deadlines);
 }
 
 /* --- checks */
@@ -326,7 +314,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     raftlog_status(c->d->rl, &st);
     if (!st.leading || c->d->diverged) {
         c->leading_since_ms = 0;
-        c->log_at_ms = 0;
+        deadlines_clear(&c->deadlines);
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -335,7 +323,7 @@ void control_tick(struct control *c, uint64_t now_ms)
         c->check_at_ms = now_ms + CHECK_PERIOD_MS;
     }
     static struct census census; /* Large; the loop has one thread. */
-    struct fsm_view *v = fsm_view_open(c->d->fsm);
+    struct fsm_view *v = fsm_look(c->d->fsm);
     census_take(c, v, &census);
     if (census.n_hosts == 0) { /* The pool's first command is not applied yet. */
         (void)fsm_view_close(v);

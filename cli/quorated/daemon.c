@@ -54,6 +54,11 @@ static void log_fatal(void *ctx, const struct err *e)
     }
 }
 
+void daemon_fatal(struct daemon *d, const struct err *e)
+{
+    log_fatal(d, e);
+}
+
 static void driver_event(void *ctx, const struct hv_event *event)
 {
     struct daemon *d = ctx;
@@ -391,6 +396,8 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
         address_host(options->listen, d->migrate_address, sizeof d->migrate_address);
     }
     d->control = control_new(d);
+    (void)uv_timer_init(&d->loop, &d->settle); /* Fails only on bad arguments. */
+    d->settle.data = d;
     rc = rc == 0 ? open_state(d, e) : rc;
     rc = rc == 0 ? open_driver(d, e) : rc;
     rc = rc == 0 ? open_log(d, e) : rc;
@@ -415,6 +422,7 @@ static void part_closed(void *ctx)
     d->agent = agent_free(d->agent);
     d->control = control_free(d->control);
     d->fsm = fsm_close(d->fsm);
+    uv_close((uv_handle_t *)&d->settle, NULL);
     d->meter = loop_meter_free(d->meter);
     uv_close((uv_handle_t *)&d->tick, NULL);
     uv_close((uv_handle_t *)&d->sigterm, NULL);

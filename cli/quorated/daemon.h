@@ -110,6 +110,7 @@ struct daemon {
     bool diverged;        /* This replica stopped; serve nothing from it. */
     struct err broken;    /* Why. */
 
+    uv_timer_t settle; /* The state's open transaction ends. */
     uv_timer_t tick;
     uv_signal_t sigterm;
     uv_signal_t sigint;
@@ -126,6 +127,8 @@ void daemon_stop(struct daemon *d);
 
 /* After entries were applied and committed, from machine.c. */
 void daemon_applied(struct daemon *d);
+/* The state cannot be kept: stop serving, say why, end. */
+void daemon_fatal(struct daemon *d, const struct err *e);
 
 /* --- machine.c */
 struct raftlog_machine machine_of(struct daemon *d);

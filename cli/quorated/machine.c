@@ -1,4 +1,9 @@
-/* The state machine as the log sees it. */
+/* The state machine as the log sees it.
+ *
+ * Groups of entries that were committed within a second share one transaction of the
+ * store: with one client that waits for each answer, most of the cost of an entry would else be the
+ * pages of its own transaction. Everybody in this process sees them at once, and what a killed
+ * process had not settled it takes from the log again. */
 
 #include "cli/quorated/agent.h"
 #include "cli/quorated/daemon.h"
@@ -23,10 +28,35 @@ static int apply_batch(struct daemon *d,
             continue;
         }
         struct fsm_applied_entry done;
-        rc = fsm_apply(d->fsm, en->index, en->data, en->len, &done, e);
+        rc = fsm_apply(d->fsm, en->index, en->term, en->data, en->len, &done, e);
         requests[i] = done.request;
     }
-    return rc == 0 ? fsm_commit(d->fsm, e) : rc;
+    return rc == 0 ? fsm_commit_later(d->fsm, e) : rc;
+}
+
+/* When the store's transaction ends at the latest: so long after its first group, or with so many
+ * entries in it. */
+#define SETTLE_MS      1000u
+#define SETTLE_ENTRIES 16384u
+
+static void settle_due(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+    struct err e = {0};
+    if (fsm_settle(d->fsm, &e) != 0) {
+        daemon_fatal(d, &e);
+    }
+}
+
+static int settle_soon(struct daemon *d, struct err *e)
+{
+    if (fsm_unsettled(d->fsm) >= SETTLE_ENTRIES) {
+        return fsm_settle(d->fsm, e);
+    }
+    if (!uv_is_active((uv_handle_t *)&d->settle)) {
+        (void)uv_timer_start(&d->settle, settle_due, SETTLE_MS, 0); /* Fails only when closing. */
+    }
+    return 0;
 }
 
 /* Entries of one call at most; more come in slices, each its own transaction. */
@@ -48,6 +78,10 @@ static int machine_apply(void *ctx, const struct raftlog_entry *entries, uint32_
             }
         }
         daemon_applied(d);
+        rc = settle_soon(d, e);
+        if (rc != 0) {
+            return rc;
+        }
         entries += take;
         n -= take;
     }
@@ -58,7 +92,7 @@ static void *machine_freeze(void *ctx, uint64_t *ret_index)
 {
     struct daemon *d = ctx;
     struct fsm_view *v = fsm_view_open(d->fsm);
-    *ret_index = fsm_view_index(v);
+    *ret_index = v == NULL ? 0 : fsm_view_index(v);
     return v;
 }
 
@@ -67,6 +101,9 @@ static int machine_stream(void *handle,
                           void *wctx,
                           struct err *e)
 {
+    if (handle == NULL) {
+        return err_set(e, ERR_BUSY, "no view of the state could be had");
+    }
     return fsm_snapshot_write(handle, write, wctx, e);
 }
 

@@ -10,6 +10,7 @@
 #include "core/addr.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "core/os_net.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -99,15 +100,8 @@ static int check_listen(const struct config *c, struct err *e)
     if (rc != 0) {
         return err_wrap(e, "listen");
     }
-    if (!addr_is_local(&a) && !config_bool(c, "lab_network")) {
-        return err_set(
-            e, ERR_INVALID,
-            "listen: %s can be reached from outside this machine and the streams are not "
-            "yet encrypted: use a loopback address, or --lab-network=yes in a closed "
-            "network",
-            config_text(c, "listen"));
-    }
-    return 0;
+    rc = os_net_may_listen(&a, config_bool(c, "lab_network"), e);
+    return rc == 0 ? 0 : err_wrap(e, "listen");
 }
 
 static struct daemon_options options_of(const struct config *c)

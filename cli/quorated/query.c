@@ -148,17 +148,6 @@ static void host_figures(struct rows *r, const struct host *h, struct api_host *
     }
 }
 
-static uint32_t guests_on(struct fsm_view *v, const char *host)
-{
-    static struct guest g; /* Several KiB; the loop has one thread. */
-    uint32_t n = 0;
-    for (int rc = fsm_next_guest_on(v, host, "", &g); rc == 0;
-         rc = fsm_next_guest_on(v, host, g.name, &g)) {
-        n++;
-    }
-    return n;
-}
-
 static bool rows_host(struct rows *r, const struct host *h)
 {
     struct api_host row;
@@ -173,7 +162,7 @@ static bool rows_host(struct rows *r, const struct host *h)
     row.cpus = h->cpus;
     row.memory_mib = h->memory_mib;
     row.reserved_mib = (uint32_t)fsm_reserved_mib(r->v, h->name);
-    row.guests = guests_on(r->v, h->name);
+    row.guests = fsm_guests_on(r->v, h->name);
     row.maintenance = h->maintenance;
     row.can_master = h->can_master;
     row.can_utility = h->can_utility;

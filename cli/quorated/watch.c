@@ -48,7 +48,7 @@ static void waiter_answer(struct waiter *w, const struct op *op)
 /* Look at the operation; answers and frees the waiter when it has ended. */
 static void waiter_look(struct waiter *w, bool at_deadline)
 {
-    struct fsm_view *v = fsm_view_open(w->d->fsm);
+    struct fsm_view *v = fsm_look(w->d->fsm);
     struct op op;
     int rc = fsm_get_op(v, w->op, &op);
     (void)fsm_view_close(v);
@@ -208,7 +208,7 @@ static void follower_feed(struct follower *f)
     if (f->blocked || f->reading) {
         return;
     }
-    struct fsm_view *v = fsm_view_open(f->d->fsm);
+    struct fsm_view *v = fsm_look(f->d->fsm);
     struct event ev;
     int rc = 0;
     while (f->left > 0) {

@@ -86,6 +86,8 @@ void make_whole_guest(const char *name, struct guest *g)
     g->state = GUEST_RUNNING;
     g->run_epoch = 7;
     g->since_ms = NOW_MS - 192000;
+    g->config.memory_mib = 128;
+    g->config.vcpus = 1;
     g->config.disks_n = 1;
     schema_init(&schema_disk, &g->config.disks[0]);
     (void)str_copy(g->config.disks[0].path, sizeof g->config.disks[0].path, "shared:web1.img");

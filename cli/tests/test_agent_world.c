@@ -148,7 +148,8 @@ static bool state_fits(const struct guest *g, enum hv_state copy)
     case GUEST_RUNNING: return copy == HV_RUNNING;
     case GUEST_PAUSED: return copy == HV_PAUSED || copy == HV_ARRIVED || copy == HV_DEPARTED;
     case GUEST_FAILED: return copy == HV_GONE || g->host[0] != '\0';
-    case GUEST_STOPPED: return copy == HV_GONE;
+    case GUEST_STOPPED:
+    case GUEST_PENDING: return copy == HV_GONE;
     case GUEST_STARTING:
     case GUEST_STOPPING:
     case GUEST_MIGRATING: return false; /* Nothing is under way any more. */

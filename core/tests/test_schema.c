@@ -106,7 +106,7 @@ static void random_records_come_back_byte_for_byte(void **state)
             fail_msg("%s", e.msg);
         }
         assert_memory_equal(&t, &back, sizeof t);
-        assert_true(mp_valid(b.data, b.len));
+        assert_true(schema_same(&schema_thing, &t, &back) && mp_valid(b.data, b.len));
     }
 }
 
@@ -117,11 +117,11 @@ static void what_is_accepted_encodes_to_the_same_bytes(void **state)
     rng_seed(&rng, 8);
     int accepted = 0;
     for (int i = 0; i < 20000; i++) {
-        struct thing t;
+        struct thing t, before;
         struct err e = {0};
-        schema_random(&schema_thing, &rng, &t);
+        schema_random(&schema_thing, &rng, &before);
         CLEANUP(buf_done) struct buf b = {0};
-        schema_encode(&schema_thing, &t, &b);
+        schema_encode(&schema_thing, &before, &b);
         for (uint64_t n = 1 + rng_below(&rng, 2); n > 0; n--) {
             b.data[rng_below(&rng, b.len)] ^= (uint8_t)(1u << rng_below(&rng, 8));
         }
@@ -131,6 +131,10 @@ static void what_is_accepted_encodes_to_the_same_bytes(void **state)
             schema_encode(&schema_thing, &t, &again);
             assert_int_equal(again.len, b.len);
             assert_memory_equal(again.data, b.data, b.len);
+            buf_clear(&again);
+            schema_encode(&schema_thing, &before, &again);
+            bool same = again.len == b.len && memcmp(again.data, b.data, b.len) == 0;
+            assert_true(schema_same(&schema_thing, &before, &t) == same);
         } else {
             assert_true(e.msg[0] != '\0');
         }

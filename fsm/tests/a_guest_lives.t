@@ -32,5 +32,13 @@ then reserved h1 0
 when guest_delete name=web1
 then ok
 then no guest web1
-then event guest.deleted web1
+then event guest.deleted web1 code=0
 then count guests=0
+
+# What its last run ended with is not told again of a guest that is deleted.
+when guest_create name=web2 host=h1
+let e = guest web2 run_epoch
+when guest_report name=web2 host=h1 epoch=$e what=failed code=25
+then guest web2 state=failed code=25
+when guest_delete name=web2
+then event guest.deleted web2 code=0

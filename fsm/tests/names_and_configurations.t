@@ -33,3 +33,9 @@ then INVALID field kernel
 when guest_delete name=w
 when guest_create name=w2 start=off uuid=00000000-0000-0000-0000-000000000001
 then ok
+
+# Memory and CPUs of which nobody said anything.
+when guest_create name=plain host=h1
+then reserved h1 128
+when guest_create name=small config.memory_mib=16 host=h1
+then reserved h1 144

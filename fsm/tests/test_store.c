@@ -247,7 +247,7 @@ static void a_full_map_ends_the_replica_and_keeps_its_state(void **state)
             .number = COMMAND_repo_new, .request = world_id(++requests), .wall_ms = 1000};
         world_entry(&b, &head, &c);
         rc = fsm_begin(f, &e);
-        rc = rc == 0 ? fsm_apply(f, applied + 1, b.data, b.len, &done, &e) : rc;
+        rc = rc == 0 ? fsm_apply(f, applied + 1, /*term=*/1, b.data, b.len, &done, &e) : rc;
         rc = rc == 0 ? fsm_commit(f, &e) : rc;
         assert_true(i < 100000);
     }
@@ -281,6 +281,147 @@ static void a_view_does_not_move(void **state)
     (void)fsm_view_close(v);
     (void)fsm_close(f);
     (void)fsm_close(other);
+}
+
+/* Apply one guest's creation, to be settled later. */
+static void make_guest_later(struct fsm *f, unsigned n)
+{
+    CLEANUP(buf_done) struct buf b = {0};
+    struct fsm_applied_entry done;
+    struct cmd_guest_create c;
+    struct err e = {0};
+    schema_init(&schema_cmd_guest_create, &c);
+    (void)snprintf(c.name, sizeof c.name, "g%u", n);
+    c.uuid = world_id(100000 + n);
+    c.start = false;
+    const struct entry head = {
+        .number = COMMAND_guest_create, .request = world_id(++requests), .wall_ms = 1000};
+    world_entry(&b, &head, &c);
+    assert_int_equal(fsm_begin(f, &e), 0);
+    assert_int_equal(fsm_apply(f, fsm_applied(f) + 1, /*term=*/1, b.data, b.len, &done, &e), 0);
+    assert_int_equal(done.outcome.code, 0);
+    assert_int_equal(fsm_commit_later(f, &e), 0);
+}
+
+/* The store as a process finds it that opens it beside: what a killed one would leave. */
+static uint64_t stored(struct fsm *f)
+{
+    return fsm_applied(f) - fsm_unsettled(f);
+}
+
+static void what_is_committed_later_is_seen_at_once(void **state)
+{
+    (void)state;
+    struct fsm *f = pool_of(world_dir(), 2);
+    struct outcome o;
+    struct guest g;
+    struct err e = {0};
+    size_t n_events;
+    struct fsm_view *old = fsm_view_open(f);
+    make_guest_later(f, 2);
+    (void)fsm_new_events(f, &n_events);
+    assert_true(n_events > 0);
+    make_guest_later(f, 3);
+    assert_int_equal(fsm_applied(f), 5);
+    assert_int_equal(fsm_unsettled(f), 2);
+    const struct id last = world_id(requests);
+    assert_int_equal(fsm_request_outcome(f, &last, &o), 0);
+    struct fsm_view *v = fsm_look(f);
+    struct fsm_view *w = fsm_look(f);
+    assert_int_equal(fsm_view_index(v), 5);
+    assert_true(hash_equal(fsm_view_hash(v), fsm_hash(f)));
+    assert_int_equal(fsm_get_guest(v, "g3", &g), 0);
+    assert_int_equal(fsm_next_guest(w, "g2", &g), 0);
+    assert_string_equal(g.name, "g3");
+    (void)fsm_view_close(v);
+    (void)fsm_view_close(w);
+    assert_int_equal(fsm_unsettled(f), 2);
+    v = fsm_view_open(f); /* One that is to stay needs it in the store. */
+    assert_int_equal(fsm_unsettled(f), 0);
+    make_guest_later(f, 4);
+    assert_int_equal(fsm_view_index(v), 5);
+    assert_int_equal(fsm_get_guest(v, "g3", &g), 0);
+    assert_int_equal(fsm_get_guest(v, "g4", &g), ERR_NOT_FOUND);
+    assert_int_equal(fsm_get_guest(old, "g2", &g), ERR_NOT_FOUND);
+    assert_int_equal(fsm_settle(f, &e), 0);
+    assert_int_equal(fsm_settle(f, &e), 0); /* Nothing to do. */
+    (void)fsm_view_close(old);
+    (void)fsm_view_close(v);
+    (void)fsm_close(f);
+}
+
+/* The child dies with entries unsettled; what it had settled is there, whole. */
+static void a_killed_process_is_back_at_what_it_had_settled(void **state)
+{
+    (void)state;
+    char dir[128];
+    (void)str_copy(dir, sizeof dir, world_dir());
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct err e = {0};
+        struct fsm *f = pool_of(dir, 3);
+        make_guest_later(f, 3);
+        (void)fsm_settle(f, &e);
+        make_guest_later(f, 4);
+        make_guest_later(f, 5);
+        _exit(stored(f) == 5 && fsm_applied(f) == 7 ? 0 : 1);
+    }
+    int status;
+    bool rebuilt = true;
+    uint64_t applied = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(open_as(dir, "boot-1", &rebuilt, &applied), 0);
+    assert_false(rebuilt);
+    assert_int_equal(applied, 5);
+}
+
+/* A fault takes back what was not settled, in memory too: nobody may act on what a restart undoes.
+ */
+static void a_fault_takes_back_what_was_not_settled(void **state)
+{
+    (void)state;
+    struct fsm *f = pool_of(world_dir(), 2);
+    struct err e = {0};
+    struct guest g;
+    struct hash128 hash = fsm_hash(f);
+    make_guest_later(f, 2);
+    assert_int_equal(fsm_begin(f, &e), 0);
+    assert_int_equal(fsm_skip(f, 2, &e), ERR_INTERNAL);
+    assert_int_equal(fsm_applied(f), 3);
+    assert_true(hash_equal(fsm_hash(f), hash));
+    struct fsm_view *v = fsm_look(f);
+    assert_int_equal(fsm_get_guest(v, "g2", &g), ERR_NOT_FOUND);
+    (void)fsm_view_close(v);
+    assert_int_equal(fsm_begin(f, &e), ERR_INTERNAL);
+    (void)fsm_close(f);
+}
+
+static void a_close_a_reset_and_a_snapshot_settle(void **state)
+{
+    (void)state;
+    char dir[128];
+    (void)str_copy(dir, sizeof dir, world_dir());
+    struct fsm *f = pool_of(dir, 2);
+    make_guest_later(f, 2);
+    struct fsm *g = pool_of(world_dir(), 1);
+    make_guest_later(g, 7);
+    world_copy(f, g);
+    assert_true(world_same(f, g));
+    make_guest_later(f, 3);
+    struct hash128 hash = fsm_hash(f);
+    (void)fsm_close(f);
+    f = world_open(dir);
+    assert_int_equal(fsm_applied(f), 5);
+    assert_true(hash_equal(fsm_hash(f), hash));
+    struct err e = {0};
+    make_guest_later(f, 4);
+    assert_int_equal(fsm_reset(f, &e), 0);
+    assert_int_equal(fsm_applied(f), 0);
+    assert_int_equal(fsm_unsettled(f), 0);
+    (void)fsm_close(f);
+    (void)fsm_close(g);
 }
 
 static void reset_leaves_nothing(void **state)
@@ -367,7 +508,7 @@ static void a_large_state_goes_through_a_snapshot(void **state)
         const struct entry head = {
             .number = COMMAND_guest_create, .request = world_id(++requests), .wall_ms = 1000};
         world_entry(&b, &head, &c);
-        assert_int_equal(fsm_apply(f, ++index, b.data, b.len, &done, &e), 0);
+        assert_int_equal(fsm_apply(f, ++index, /*term=*/1, b.data, b.len, &done, &e), 0);
         assert_int_equal(done.outcome.code, 0);
     }
     assert_int_equal(fsm_commit(f, &e), 0);
@@ -394,6 +535,10 @@ int main(void)
         cmocka_unit_test(a_file_cut_short_or_of_rubbish_is_emptied),
         cmocka_unit_test(a_full_map_ends_the_replica_and_keeps_its_state),
         cmocka_unit_test(a_view_does_not_move),
+        cmocka_unit_test(what_is_committed_later_is_seen_at_once),
+        cmocka_unit_test(a_killed_process_is_back_at_what_it_had_settled),
+        cmocka_unit_test(a_fault_takes_back_what_was_not_settled),
+        cmocka_unit_test(a_close_a_reset_and_a_snapshot_settle),
         cmocka_unit_test(reset_leaves_nothing),
         cmocka_unit_test(a_snapshot_with_any_byte_changed_is_refused),
         cmocka_unit_test(a_snapshot_cut_or_continued_is_refused),

@@ -25,7 +25,9 @@ static void table_is_sound(const struct schema *s)
         if (f->kind == FIELD_ENM) {
             assert_int_equal(f->max, f->names->n - 1);
         }
-        if (f->flags != FIELD_REQ && f->kind <= FIELD_ENM && (f->def < f->min || f->def > f->max)) {
+        bool unset = f->def == 0 && f->kind != FIELD_ENM; /* Below its limits: not said. */
+        if (f->flags != FIELD_REQ && f->kind <= FIELD_ENM && !unset &&
+            (f->def < f->min || f->def > f->max)) {
             fail_msg("%s.%s: its default is out of its limits", s->name, f->name);
         }
         if (f->flags != FIELD_REQ && f->kind > FIELD_ENM && f->kind != FIELD_ID && f->min != 0) {

@@ -1,7 +1,8 @@
 /* A QEMU that misbehaves at a chosen command of its monitor: it dies, hangs, drops the connection,
- * answers with noise, an error, or one byte at a time. The driver must end every request, and leave
- * no copy in a state out of which nothing leads. The emulator is this program itself. */
+ * answers with noise, an error, one byte at a time, or late. The driver must end every request, and
+ * leave no copy in a state out of which nothing leads. The emulator is this program itself. */
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 
 #include "hvdriver/qemu_args.h"
@@ -24,6 +26,11 @@ static const char *const troubles[] = {
     "hang",  /* Never answered. */
 };
 
+/* The script of a copy is a word of its guest's command line: FAKE_WORD TROUBLE "-" NUMBER. */
+#define FAKE_WORD "fake="
+/* In trouble "firmware" its own reset comes this long after one that was asked for. */
+#define FIRMWARE_MS 600
+
 /* ---- the emulator ---- */
 
 struct fake {
@@ -34,7 +41,14 @@ struct fake {
     int fd;
     const char *status;
     const char *migration;
+    bool reboot_resets; /* A reboot by the guest does not end QEMU. */
+    uint64_t due_ms;    /* The firmware's reset; 0: none. */
 };
+
+static uint64_t now_ms(void)
+{
+    return os_clock()->mono_ms(os_clock());
+}
 
 static void put(const struct fake *f, const char *text)
 {
@@ -78,6 +92,11 @@ static void carry_out(struct fake *f, const char *line)
     } else if (is(line, "stop")) {
         f->status = "paused";
         put_event(f, "STOP", "");
+    } else if (is(line, "set-action")) {
+        f->reboot_resets = strstr(line, "\"reset\"") != NULL;
+    } else if (is(line, "system_reset")) {
+        put_event(f, "RESET", "\"guest\": false, \"reason\": \"host-qmp-system-reset\"");
+        f->due_ms = now_ms() + FIRMWARE_MS;
     } else if (is(line, "migrate-incoming")) {
         f->migration = "setup";
     } else if (is(line, "migrate")) {
@@ -144,13 +163,35 @@ static bool handle(struct fake *f, const char *line)
     return true;
 }
 
+static void firmware_resets(struct fake *f)
+{
+    f->due_ms = 0;
+    if (f->reboot_resets) {
+        put_event(f, "RESET", "\"guest\": true, \"reason\": \"guest-reset\"");
+    } else {
+        put_event(f, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-reset\"");
+        _exit(0);
+    }
+}
+
+static ssize_t hear(struct fake *f, char *text, size_t size)
+{
+    struct pollfd p = {.fd = f->fd, .events = POLLIN};
+    uint64_t now = now_ms();
+    int wait = f->due_ms == 0 ? -1 : f->due_ms < now ? 0 : (int)(f->due_ms - now);
+    if (poll(&p, 1, wait) == 0) {
+        firmware_resets(f);
+    }
+    return read(f->fd, text, size);
+}
+
 static void converse(struct fake *f)
 {
     char text[8192];
     size_t len = 0;
     ssize_t n;
     put(f, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
-    while ((n = read(f->fd, text + len, sizeof text - 1 - len)) > 0) {
+    while ((n = hear(f, text + len, sizeof text - 1 - len)) > 0) {
         char *end;
         len += (size_t)n;
         text[len] = '\0';
@@ -165,19 +206,24 @@ static void converse(struct fake *f)
     }
 }
 
+static void read_script(struct fake *f, char *arg)
+{
+    char *word = strstr(arg, FAKE_WORD);
+    char *at = word == NULL ? NULL : strchr(word, '-');
+    if (at != NULL) {
+        *at = '\0';
+        f->trouble = word + strlen(FAKE_WORD);
+        f->at = strtol(at + 1, NULL, 10);
+        f->by_bytes = strcmp(f->trouble, "bytes") == 0;
+    }
+}
+
 static int be_qemu(int argc, char **argv)
 {
     struct fake f = {.trouble = "", .status = "prelaunch", .migration = "none"};
-    char *script = getenv("FAKE_QEMU"); /* NOLINT(concurrency-mt-unsafe) */
-    char *space = script == NULL ? NULL : strchr(script, ' ');
-    if (space != NULL) {
-        *space = '\0';
-        f.trouble = script;
-        f.at = strtol(space + 1, NULL, 10);
-        f.by_bytes = strcmp(script, "bytes") == 0;
-    }
     for (int i = 1; i < argc; i++) {
         f.status = strcmp(argv[i], "-incoming") == 0 ? "inmigrate" : f.status;
+        read_script(&f, argv[i]);
     }
     for (;;) {
         f.fd = accept(QEMU_FD_QMP, NULL, NULL);
@@ -204,139 +250,211 @@ static struct conf_kind fake_kind = {.driver = "qemu",
                                      .counter = no_counter};
 const struct conf_kind *conf_kind = &fake_kind;
 
-static uint64_t epochs;
+/* One copy in one kind of trouble. Those of one kind are tried side by side. */
+struct trial {
+    const char *trouble;
+    struct hv_spec spec;
+    struct hv_key key;
+    struct hv_req req;
+};
 
-static void script(const char *trouble, long at)
+static void trial_init(struct trial *t, int number, const char *trouble, long at)
 {
-    char text[32];
-    (void)snprintf(text, sizeof text, "%s %ld", trouble, at);
-    assert_int_equal(setenv("FAKE_QEMU", text, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
+    *t = (struct trial){.trouble = trouble, .spec = a_guest(number, 1)};
+    t->key = key_of(&t->spec);
+    (void)snprintf(t->spec.cmdline, sizeof t->spec.cmdline, FAKE_WORD "%s-%ld", trouble, at);
 }
 
-/* It is one of these, or gets there without anybody's help. */
-static void wait_one_of(struct world *w, const struct hv_key *key, enum hv_state a, enum hv_state b)
+static bool in(const struct trial *t, const char *trouble)
 {
-    for (int i = 0; i < 2000; i++) {
-        enum hv_state now = state_of(&w->a, key);
+    return strcmp(t->trouble, trouble) == 0;
+}
+
+/* A request that ends in time, or is given up. Only what hangs may take as long as one is ready to
+ * wait. */
+static void begin(struct world *w, struct trial *t, const struct hv_req *req)
+{
+    t->req = *req;
+    t->req.deadline_ms = in(t, "hang") ? 400 : 8000;
+    submit(&w->a, &t->req);
+}
+
+static int end(struct world *w, struct trial *t)
+{
+    wait_done(w, &t->req);
+    int rc = t->req.err.code;
+    if (rc == ERR_TIMEOUT && !in(t, "hang")) {
+        fail_msg("no end: op %d, %s", (int)t->req.op, t->spec.cmdline);
+    }
+    return rc;
+}
+
+static void start_all(struct world *w, struct trial *trials, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct hv_req req = {.op = HV_START, .spec = &trials[i].spec};
+        trials[i].req = req;
+        submit(&w->a, &trials[i].req);
+    }
+    for (size_t i = 0; i < n; i++) {
+        wait_done(w, &trials[i].req);
+        assert_int_equal(trials[i].req.err.code, 0);
+    }
+}
+
+static void destroy_all(struct world *w, struct trial *trials, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        trials[i].req = (struct hv_req){.op = HV_DESTROY, .key = trials[i].key};
+        submit(&w->a, &trials[i].req);
+    }
+    for (size_t i = 0; i < n; i++) {
+        wait_done(w, &trials[i].req);
+        assert_int_equal(trials[i].req.err.code, 0);
+        assert_int_equal(state_of(&w->a, &trials[i].key), HV_GONE);
+    }
+}
+
+/* It is one of these, or gone, or gets there without anybody's help. */
+static void wait_one_of(struct world *w, const struct trial *t, enum hv_state a, enum hv_state b)
+{
+    for (int i = 0; i < 4000; i++) {
+        enum hv_state now = state_of(&w->a, &t->key);
         if (now == HV_GONE || now == a || now == b) {
             return;
         }
         run_once(w);
     }
-    fail_msg("it stays %s", hv_state_name(state_of(&w->a, key)));
+    fail_msg("%s: it stays %s", t->spec.cmdline, hv_state_name(state_of(&w->a, &t->key)));
 }
 
-static void destroy(struct world *w, const struct hv_key *key)
-{
-    assert_int_equal(do_op(w, &w->a, HV_DESTROY, key), 0);
-    assert_int_equal(state_of(&w->a, key), HV_GONE);
-    w->a.n_events = 0;
-}
+#define AT_MAX 9 /* The last command at which there is trouble. */
 
-/* A request that ends in time, or is given up, of a copy in trouble. Nothing is expected of how. */
-static int try_op(struct world *w, const char *trouble, struct hv_req *req)
+static void
+start_in_trouble(struct world *w, const char *trouble, enum hv_op op, enum hv_state good, long last)
 {
-    req->deadline_ms = strcmp(trouble, "hang") == 0 ? 300 : 5000;
-    return run_op(w, &w->a, req);
-}
-
-static void each_start_ends(struct world *w, enum hv_op op, enum hv_state good, long last)
-{
-    host_open(w, &w->a, "a");
-    for (size_t t = 0; t < ARRAY_LEN(troubles); t++) {
-        bool hangs = strcmp(troubles[t], "hang") == 0;
-        for (long at = 1; at <= last; at++) {
-            struct hv_spec spec = a_guest(1, ++epochs);
-            struct hv_key key = key_of(&spec);
-            struct hv_req req = {.op = op, .spec = &spec, .address = "127.0.0.1"};
-            script(troubles[t], at);
-            int rc = try_op(w, troubles[t], &req);
-            if (rc == 0) {
-                assert_int_equal(state_of(&w->a, &key), good);
-            } else if (!hangs && strcmp(troubles[t], "error") != 0) {
-                /* Only what hangs may take as long as one is ready to wait. */
-                assert_int_not_equal(rc, ERR_TIMEOUT);
-                wait_one_of(w, &key, HV_GONE, HV_GONE);
-            }
-            destroy(w, &key);
+    struct trial trials[AT_MAX];
+    for (long i = 0; i < last; i++) {
+        struct trial *t = &trials[i];
+        trial_init(t, (int)i + 1, trouble, i + 1);
+        begin(w, t, &(struct hv_req){.op = op, .spec = &t->spec, .address = "127.0.0.1"});
+    }
+    for (long i = 0; i < last; i++) {
+        struct trial *t = &trials[i];
+        if (end(w, t) == 0) {
+            assert_int_equal(t->req.state, good);
+        } else if (!in(t, "hang")) {
+            wait_one_of(w, t, HV_GONE, HV_GONE);
         }
     }
+    destroy_all(w, trials, (size_t)last);
 }
 
 static void a_start_ends_whatever_qemu_does(void **state)
 {
-    each_start_ends(*state, HV_START, HV_RUNNING, 3);
+    host_open(*state, &((struct world *)*state)->a, "a");
+    for (size_t t = 0; t < ARRAY_LEN(troubles); t++) {
+        start_in_trouble(*state, troubles[t], HV_START, HV_RUNNING, 3);
+    }
 }
 
 static void an_incoming_start_ends_whatever_qemu_does(void **state)
 {
-    each_start_ends(*state, HV_INCOMING_START, HV_INCOMING, 7);
+    host_open(*state, &((struct world *)*state)->a, "a");
+    for (size_t t = 0; t < ARRAY_LEN(troubles); t++) {
+        start_in_trouble(*state, troubles[t], HV_INCOMING_START, HV_INCOMING, 7);
+    }
 }
 
 static void pausing_ends_whatever_qemu_does(void **state)
 {
     struct world *w = *state;
+    struct trial trials[ARRAY_LEN(troubles)];
     host_open(w, &w->a, "a");
-    for (size_t t = 0; t < ARRAY_LEN(troubles); t++) {
-        struct hv_spec spec = a_guest(1, ++epochs);
-        struct hv_key key = key_of(&spec);
-        script(troubles[t], 3);
-        start(w, &w->a, &spec);
-        struct hv_req req = {.op = HV_PAUSE, .key = key};
-        assert_int_not_equal(try_op(w, troubles[t], &req), 0);
-        if (strcmp(troubles[t], "lose") == 0 || strcmp(troubles[t], "noise") == 0) {
-            wait_one_of(w, &key, HV_PAUSED, HV_PAUSED); /* Found out by the next connection. */
-        }
-        wait_one_of(w, &key, HV_RUNNING, HV_PAUSED);
-        destroy(w, &key);
+    for (size_t i = 0; i < ARRAY_LEN(troubles); i++) {
+        trial_init(&trials[i], (int)i + 1, troubles[i], 3);
     }
+    start_all(w, trials, ARRAY_LEN(troubles));
+    for (size_t i = 0; i < ARRAY_LEN(troubles); i++) {
+        begin(w, &trials[i], &(struct hv_req){.op = HV_PAUSE, .key = trials[i].key});
+    }
+    for (size_t i = 0; i < ARRAY_LEN(troubles); i++) {
+        struct trial *t = &trials[i];
+        assert_int_not_equal(end(w, t), 0);
+        if (in(t, "lose") || in(t, "noise")) {
+            wait_one_of(w, t, HV_PAUSED, HV_PAUSED); /* Found out by the next connection. */
+        }
+        wait_one_of(w, t, HV_RUNNING, HV_PAUSED);
+    }
+    destroy_all(w, trials, ARRAY_LEN(troubles));
 }
 
-static void migrate_in_trouble(struct world *w, const char *trouble, long at, bool live)
+static void migrate_in_trouble(struct world *w, const char *trouble)
 {
-    struct hv_spec spec = a_guest(1, ++epochs);
-    struct hv_key key = key_of(&spec);
-    script(trouble, at);
-    start(w, &w->a, &spec);
-    struct hv_req req = {
-        .op = HV_MIGRATE, .key = key, .live = live, .address = "127.0.0.1:7", .secret = "s"};
-    int rc = try_op(w, trouble, &req);
-    assert_true(rc != 0 || state_of(&w->a, &key) == HV_DEPARTED);
-    if (strcmp(trouble, "hang") != 0) {
-        if (rc == ERR_TIMEOUT) {
-            fail_msg("%s at %ld, live %d: no end", trouble, at, (int)live);
-        }
-        wait_one_of(w, &key, HV_DEPARTED, rc == 0 ? HV_DEPARTED : HV_RUNNING);
+    enum {
+        FIRST = 3,
+        N = AT_MAX - FIRST + 1
+    };
+    struct trial trials[2 * N]; /* The second half with the guest stopped before. */
+    for (int i = 0; i < 2 * N; i++) {
+        trial_init(&trials[i], i + 1, trouble, FIRST + i % N);
     }
-    destroy(w, &key);
+    start_all(w, trials, ARRAY_LEN(trials));
+    for (int i = 0; i < 2 * N; i++) {
+        struct hv_req req = {.op = HV_MIGRATE,
+                             .key = trials[i].key,
+                             .live = i < N,
+                             .address = "127.0.0.1:7",
+                             .secret = "s"};
+        begin(w, &trials[i], &req);
+    }
+    for (int i = 0; i < 2 * N; i++) {
+        struct trial *t = &trials[i];
+        int rc = end(w, t);
+        assert_true(rc != 0 || t->req.state == HV_DEPARTED);
+        if (!in(t, "hang")) {
+            wait_one_of(w, t, HV_DEPARTED, rc == 0 ? HV_DEPARTED : HV_RUNNING);
+        }
+    }
+    destroy_all(w, trials, ARRAY_LEN(trials));
 }
 
 static void a_migration_ends_whatever_qemu_does(void **state)
 {
-    struct world *w = *state;
-    host_open(w, &w->a, "a");
+    host_open(*state, &((struct world *)*state)->a, "a");
     for (size_t t = 0; t < ARRAY_LEN(troubles); t++) {
-        for (long at = 3; at <= 9; at++) {
-            migrate_in_trouble(w, troubles[t], at, /*live=*/true);
-            migrate_in_trouble(w, troubles[t], at, /*live=*/false);
-        }
+        migrate_in_trouble(*state, troubles[t]);
     }
+}
+
+/* The firmware answers a reset by one of its own, on a busy host long afterwards. */
+static void the_firmware_may_take_its_time_over_a_reset(void **state)
+{
+    struct world *w = *state;
+    struct trial t;
+    host_open(w, &w->a, "a");
+    trial_init(&t, 1, "firmware", 0);
+    start_all(w, &t, 1);
+    uint64_t since = now_ms();
+    assert_int_equal(do_op(w, &w->a, HV_RESET, &t.key), 0);
+    assert_true(now_ms() - since >= FIRMWARE_MS); /* Else that one would be an exit. */
+    assert_int_equal(state_of(&w->a, &t.key), HV_RUNNING);
+    destroy_all(w, &t, 1);
 }
 
 static void answers_may_come_in_pieces(void **state)
 {
     struct world *w = *state;
+    struct trial t;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    script("bytes", 0);
-    start(w, &w->a, &spec);
-    assert_int_equal(do_op(w, &w->a, HV_PAUSE, &key), 0);
-    assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &key), 0);
+    trial_init(&t, 1, "bytes", 0);
+    start_all(w, &t, 1);
+    assert_int_equal(do_op(w, &w->a, HV_PAUSE, &t.key), 0);
+    assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &t.key), 0);
     host_close(w, &w->a);
     host_open(w, &w->a, "a");
-    assert_int_equal(state_of(&w->a, &key), HV_RUNNING);
-    destroy(w, &key);
+    assert_int_equal(state_of(&w->a, &t.key), HV_RUNNING);
+    destroy_all(w, &t, 1);
 }
 
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, world_setup, world_teardown)
@@ -346,7 +464,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(a_start_ends_whatever_qemu_does), T(an_incoming_start_ends_whatever_qemu_does),
         T(pausing_ends_whatever_qemu_does), T(a_migration_ends_whatever_qemu_does),
-        T(answers_may_come_in_pieces),
+        T(answers_may_come_in_pieces),      T(the_firmware_may_take_its_time_over_a_reset),
     };
     static char self[128];
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

@@ -1,103 +1,17 @@
-/* The conformance suite on driver qemu, with real guests, and what only QEMU can do wrong. */
+/* The conformance suite on driver qemu: the life of real guests, and what only QEMU can do wrong.
+ */
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/util.h"
 
-#include "hvdriver/tests/conformance/conformance.h"
-
-static uint64_t console_counter(struct hv *hv, const struct hv_key *key)
-{
-    struct hv_info info;
-    char text[4096];
-    if (!hv_lookup(hv, key, &info)) {
-        return 0;
-    }
-    int fd = open(info.log, O_RDONLY | O_CLOEXEC);
-    off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-    off_t from = end > (off_t)sizeof text - 1 ? end - (off_t)sizeof text + 1 : 0;
-    ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof text - 1, from);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
-    uint64_t counter = 0;
-    for (const char *p = text; (p = strstr(p, "HB ")) != NULL && strchr(p, '\n') != NULL; p += 3) {
-        counter = strtoull(p + 3, NULL, 10);
-    }
-    return counter;
-}
-
-static void console_says(struct hv *hv, const struct hv_key *key, char what)
-{
-    struct hv_info info;
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    assert_true(hv_lookup(hv, key, &info));
-    (void)str_copy(addr.sun_path, sizeof addr.sun_path, info.console);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(write(fd, &what, 1), 1);
-    /* QEMU drops what it has not read when the other side hangs up: stay until the guest has said
-     * something more, or has stopped. */
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    (void)poll(&p, 1, 150);
-    (void)close(fd);
-}
-
-static void process_is_killed(struct hv *hv, const struct hv_key *key)
-{
-    struct hv_info info;
-    assert_true(hv_lookup(hv, key, &info));
-    assert_true(info.pid > 1);
-    assert_int_equal(kill((pid_t)info.pid, SIGKILL), 0);
-}
-
-static void slow(struct hv *hv)
-{
-    (void)hv; /* slow_rate does it. */
-}
-
-static const struct conf_kind qemu_kind = {.driver = "qemu",
-                                           .kernel = QEMU_TEST_GUEST,
-                                           .model = "ne2k_isa",
-                                           .processes = true,
-                                           .counter = console_counter,
-                                           .guest_does = console_says,
-                                           .kill = process_is_killed,
-                                           .slow = slow,
-                                           .slow_rate = 1u << 16};
-const struct conf_kind *conf_kind = &qemu_kind;
+#include "hvdriver/tests/qemu/kind.h"
 
 /* ---- what only QEMU can do wrong ---- */
-
-static void make_image(const struct world *w, const char *name, off_t size, char *ret_path)
-{
-    (void)snprintf(ret_path, LIMIT_PATH, "%s/%s", w->dir, name);
-    int fd = open(ret_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, size), 0);
-    (void)close(fd);
-}
-
-static bool args_contain(int64_t pid, const char *text)
-{
-    char path[64];
-    char args[16384];
-    (void)snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, args, sizeof args);
-    (void)close(fd);
-    assert_true(n > 100);
-    return memmem(args, (size_t)n, text, strlen(text)) != NULL;
-}
 
 static void a_locked_image_is_told_as_locked(void **state)
 {
@@ -118,42 +32,6 @@ static void a_locked_image_is_told_as_locked(void **state)
     struct hv_key key = key_of(&one);
     assert_int_equal(do_op(w, &w->a, HV_DESTROY, &key), 0);
     start(w, &w->a, &two); /* Free again at once. */
-}
-
-static void the_source_cannot_run_while_the_target_has_the_disk(void **state)
-{
-    struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
-    struct hv_spec spec = a_guest(1, 1);
-    spec.n_disks = 1;
-    spec.disks[0] = (struct hv_disk){.device = "vda"};
-    make_image(w, "disk", 1 << 20, spec.disks[0].path);
-    struct hv_spec target = spec;
-    target.epoch = 2;
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_info info;
-    assert_true(hv_lookup(w->b.hv, &in.key, &info));
-    assert_false(args_contain(info.pid, in.ret_secret));
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
-    assert_int_equal(run_op(w, &w->a, &out), 0);
-    wait_state(w, &w->b, &in.key, HV_ARRIVED);
-    char keys[200];
-    (void)snprintf(keys, sizeof keys, "%s/run/01010101-0101-0101-0101-010101010101.2/keys",
-                   w->b.dir);
-    assert_int_equal(access(keys, F_OK), -1);
-    assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &in.key), 0);
-    assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &from), ERR_LOCKED);
-    assert_int_equal(state_of(&w->a, &from), HV_DEPARTED);
-    /* And the other way round: the right is back at the source, the target was told too late. */
-    assert_int_equal(do_op(w, &w->b, HV_DESTROY, &in.key), 0);
-    assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &from), 0);
 }
 
 static void every_device_of_the_spec_is_accepted(void **state)
@@ -286,125 +164,19 @@ static void a_copy_whose_directory_is_lost_can_be_destroyed(void **state)
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_DESTROYED);
 }
 
-static void a_target_killed_after_completion_leaves_the_source_departed(void **state)
-{
-    struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_spec target = a_guest(1, 2);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
-    assert_int_equal(run_op(w, &w->a, &out), 0);
-    process_is_killed(w->b.hv, &in.key);
-    assert_int_equal(wait_exit(w, &w->b, &in.key), HV_EXIT_UNKNOWN);
-    uint64_t before = counter(&w->a, &from);
-    run_for(w, 400);
-    assert_int_equal(state_of(&w->a, &from), HV_DEPARTED);
-    assert_int_equal(counter(&w->a, &from), before);
-}
-
-/* What an operator could do: tell QEMU something by the spare monitor. */
-static void tell_spare(struct hv *hv, const struct hv_key *key, const char *command)
-{
-    char path[200];
-    char text[4096];
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    char stamp[HV_STAMP_SIZE];
-    (void)snprintf(path, sizeof path, "%s/%s/spare", hv->run_dir, hv_stamp(key, stamp));
-    (void)str_copy(addr.sun_path, sizeof addr.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_true(read(fd, text, sizeof text) > 0); /* The greeting. */
-    static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
-    assert_true(write(fd, hello, strlen(hello)) > 0);
-    assert_true(read(fd, text, sizeof text) > 0);
-    assert_true(write(fd, command, strlen(command)) > 0);
-    assert_true(read(fd, text, sizeof text) > 0);
-    (void)close(fd);
-}
-
-static uint32_t passes_of(const struct host *h)
-{
-    uint32_t passes = 0;
-    for (uint32_t i = 0; i < h->n_events; i++) {
-        const struct hv_event *event = &h->events[i];
-        passes = event->kind == HV_EVENT_PROGRESS ? event->progress.passes : passes;
-    }
-    return passes;
-}
-
-/* Many passes over a guest that writes the same pages all the time: with the wrong size of memory
- * QEMU loses writes here (README.md, "Memory"), and the guest goes back in time or says STALE. */
-static void a_busy_guest_arrives_with_all_that_it_wrote(void **state)
-{
-    struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    (void)str_copy(spec.cmdline, sizeof spec.cmdline, "dirty=1 rate=64");
-    struct hv_spec target = spec;
-    target.epoch = 2;
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 3);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true, .rate_bytes_per_s = 5u << 20};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
-    submit(&w->a, &out);
-    for (int turn = 0; passes_of(&w->a) < 6 && !is_done(&out) && turn < 5000; turn++) {
-        run_once(w);
-    }
-    if (!is_done(&out)) {
-        tell_spare(w->a.hv, &from,
-                   "{\"execute\":\"migrate-set-parameters\",\"arguments\":"
-                   "{\"max-bandwidth\":1000000000}}");
-    }
-    wait_done(w, &out);
-    assert_int_equal(out.err.code, 0);
-    wait_state(w, &w->b, &in.key, HV_ARRIVED);
-    uint64_t before = counter(&w->a, &from);
-    assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &in.key), 0);
-    run_for(w, 700);
-    struct hv_info info;
-    char text[16384];
-    assert_true(hv_lookup(w->b.hv, &in.key, &info));
-    int fd = open(info.log, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    (void)close(fd);
-    assert_true(n > 0);
-    text[n] = '\0';
-    assert_null(strstr(text, "STALE"));
-    const char *first = strstr(text, "HB ");
-    assert_non_null(first);
-    assert_int_equal(strtoull(first + 3, NULL, 10), before + 1);
-    assert_in_range(passes_of(&w->a), 5, 100);
-}
-
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, world_setup, world_teardown)
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         T(a_locked_image_is_told_as_locked),
-        T(the_source_cannot_run_while_the_target_has_the_disk),
         T(every_device_of_the_spec_is_accepted),
         T(a_qemu_that_dies_at_start_says_why),
         T(a_missing_bridge_is_told),
         T(a_missing_emulator_names_the_package),
         T(a_hanging_qemu_is_asked_in_vain_but_can_be_destroyed),
         T(a_copy_whose_directory_is_lost_can_be_destroyed),
-        T(a_target_killed_after_completion_leaves_the_source_departed),
-        T(a_busy_guest_arrives_with_all_that_it_wrote),
     };
-    int failed = run_conformance(argc, argv);
+    int failed = run_conformance(argc, argv, CONF_LIFE);
     return failed + cmocka_run_group_tests_name("qemu", tests, NULL, NULL);
 }

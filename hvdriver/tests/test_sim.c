@@ -31,6 +31,7 @@ static void sim_slow(struct hv *hv)
 static const struct conf_kind sim_kind = {.driver = "sim",
                                           .kernel = "/proc/self/exe",
                                           .model = "",
+                                          .beat_ms = 100,
                                           .counter = sim_counter,
                                           .guest_does = sim_does,
                                           .kill = sim_is_killed,
@@ -213,6 +214,6 @@ int main(int argc, char **argv)
         T(a_thousand_guests_start_and_are_adopted),
         T(a_guest_migrates_on_before_its_source_has_hung_up),
     };
-    int failed = run_conformance(argc, argv);
+    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES);
     return failed + cmocka_run_group_tests_name("sim", tests, NULL, NULL);
 }

@@ -57,6 +57,10 @@ struct sim_options {
     uint64_t chaos_us; /* How long things go wrong. */
     bool no_reset;     /* Nobody is told that a process died. */
     bool quiet_clients;
+    bool small_snapshots;  /* As SIM_SNAPSHOT has them. */
+    uint32_t install_ms;   /* As node_options.install_ms; 0: 1500. */
+    uint32_t broken_sends; /* The first so many snapshots do not arrive, and the sender knows; */
+    uint32_t lost_sends;   /* after these, so many do not, and it does not know. */
 };
 
 /* The toy machine: registers, and which requests took effect. */
@@ -204,7 +208,7 @@ struct sim {
     uint32_t requests_n;
     struct sim_read reads[SIM_READS];
     /* Counted, so that a test can tell that things happened: */
-    uint64_t crashes, elections, installs, taken, changes, acked, reads_done, events, sent;
+    uint64_t crashes, elections, installs, taken, changes, acked, reads_done, events, sent, sends;
 };
 
 /* --- sim_world.c */

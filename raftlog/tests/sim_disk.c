@@ -286,7 +286,7 @@ static void sent_over(struct sim *sim, struct sim_event *event)
 {
     struct sim_host *host = event->host;
     struct err e;
-    bool ok = event->link->up && event->link->epoch == event->link_epoch;
+    bool ok = event->link->up && event->link->epoch == event->link_epoch && !event->flag;
 
     if (node_snapshot_sent(host->node, event->number, event->file->meta.index, ok ? 0 : ERR_CLOSED,
                            sim_ms(sim), &e) != 0) {
@@ -323,9 +323,12 @@ static void io_send(void *ctx, uint64_t to, uint64_t index, uint64_t term)
         return;
     }
     uint64_t us = 500 + sim_below(sim, 150000);
+    uint64_t number = ++sim->sends;
+    bool broken = number <= sim->options.broken_sends;
+    bool lost = broken || number <= sim->options.broken_sends + sim->options.lost_sends;
     struct sim_host *sides[2] = {host, other == NULL || !other->up ? NULL : other};
     for (uint32_t i = 0; i < 2; i++) {
-        if (sides[i] == NULL) {
+        if (sides[i] == NULL || (i == 1 && lost)) {
             continue;
         }
         struct sim_event *event =
@@ -333,6 +336,7 @@ static void io_send(void *ctx, uint64_t to, uint64_t index, uint64_t term)
         event->link = sim_net_link(sim, host->slot, other == NULL ? host->slot : other->slot);
         event->link_epoch = event->link->epoch;
         event->number = to;
+        event->flag = broken;
         event->file = file_copy(file);
     }
 }

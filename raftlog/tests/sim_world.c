@@ -188,7 +188,7 @@ void sim_host_touched(struct sim_host *host)
 void sim_host_start(struct sim_host *host)
 {
     struct sim *sim = host->sim;
-    bool small = (sim->options.faults & SIM_SNAPSHOT) != 0;
+    bool small = (sim->options.faults & SIM_SNAPSHOT) != 0 || sim->options.small_snapshots;
     struct node_recovered recovered;
     struct err e;
 
@@ -198,7 +198,7 @@ void sim_host_start(struct sim_host *host)
         .snapshot_entries = small ? 20 + host->slot * 7 : 5000,
         .snapshot_trailing = small ? 10 : 1000,
         .cache_bytes = small ? 300 : 1u << 20,
-        .install_ms = 1500,
+        .install_ms = sim->options.install_ms == 0 ? 1500 : sim->options.install_ms,
         .seed = rng_u64(&sim->rng),
         .mutants = sim->options.mutants,
         .io = {.ctx = host,

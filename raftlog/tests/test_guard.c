@@ -201,7 +201,8 @@ static void the_guard_keeps_who_it_is_and_counts_starts(void **state)
     struct id pool = pool_id(9);
     assert_int_equal(guard_found(&g, &pool, "h2", 3, &e), ERR_STATE);
     guard_acked(&g, 4, 77);
-    assert_int_equal(guard_save_acked(&g, &e), 0);
+    guard_save_soon(&g);
+    simdisk_drain(b.sd);
     guard_done(&g);
     bench_cut(&b);
     assert_int_equal(guard_open(&g, b.disk, &e), 0);
@@ -223,7 +224,8 @@ static void a_cut_tail_lowers_the_acknowledged_index_first(void **state)
     struct guard g = guard_founded(&b);
     struct err e = {0};
     guard_acked(&g, 4, 77);
-    assert_int_equal(guard_save_acked(&g, &e), 0);
+    guard_save_soon(&g);
+    simdisk_drain(b.sd);
     assert_int_equal(guard_lower_acked(&g, 80, &e), 0);
     assert_int_equal(g.record.acked, 77);
     assert_int_equal(guard_lower_acked(&g, 60, &e), 0);
@@ -232,6 +234,86 @@ static void a_cut_tail_lowers_the_acknowledged_index_first(void **state)
     assert_int_equal(guard_open(&g, b.disk, &e), 0);
     assert_int_equal(g.record.acked, 60);
     guard_done(&g);
+    bench_free(&b);
+}
+
+static void count_save(void *ctx, int code, const struct err *e)
+{
+    (void)e;
+    assert_int_equal(code, 0);
+    ++*(int *)ctx;
+}
+
+/* What a power cut at this moment leaves of the acknowledged index. */
+static uint64_t acked_on_disk(struct bench *b)
+{
+    struct guard g;
+    struct err e = {0};
+    bench_cut(b);
+    assert_int_equal(guard_open(&g, b->disk, &e), 0);
+    uint64_t acked = g.record.acked;
+    guard_done(&g);
+    return acked;
+}
+
+static void a_cut_waits_for_the_lower_index_in_the_background(void **state)
+{
+    (void)state;
+    struct bench b = bench_new(11);
+    struct guard g = guard_founded(&b);
+    int saves = 0;
+    guard_on_saved(&g, count_save, &saves);
+    guard_acked(&g, 4, 77);
+    assert_true(guard_lower(&g, 70)); /* Nothing of it was ever on its way to the disk. */
+    guard_acked(&g, 4, 77);
+    guard_save_soon(&g);
+    assert_false(guard_lower(&g, 60)); /* 77 is on its way. */
+    guard_save_soon(&g);               /* One at a time. */
+    assert_false(guard_is_lowered(&g));
+    simdisk_drain(b.sd);
+    assert_int_equal(saves, 1);
+    assert_false(guard_is_lowered(&g)); /* It got there. */
+    guard_save_soon(&g);
+    assert_false(guard_is_lowered(&g));
+    simdisk_drain(b.sd);
+    assert_int_equal(saves, 2);
+    assert_true(guard_is_lowered(&g));
+    guard_save_soon(&g);
+    simdisk_drain(b.sd);
+    assert_int_equal(saves, 2); /* It is as on disk. */
+    guard_done(&g);
+    assert_int_equal(acked_on_disk(&b), 60);
+    bench_free(&b);
+}
+
+/* A save that blocks overtakes one that waits for its thread: that must not write any more. */
+static void a_newer_save_is_never_overwritten_by_an_older(void **state)
+{
+    (void)state;
+    struct bench b = bench_new(12);
+    struct guard g = guard_founded(&b);
+    struct err e = {0};
+    int saves = 0;
+    guard_on_saved(&g, count_save, &saves);
+    guard_acked(&g, 4, 77);
+    guard_save_soon(&g);
+    assert_int_equal(guard_lower_acked(&g, 50, &e), 0);
+    assert_true(guard_is_lowered(&g));
+    assert_int_equal(guard_check_peer(&g, 3, 1, 99, &e), 0);
+    simdisk_drain(b.sd);
+    assert_int_equal(saves, 1);
+    guard_done(&g);
+    assert_int_equal(acked_on_disk(&b), 50);
+    assert_int_equal(guard_open(&g, b.disk, &e), 0);
+    guard_acked(&g, 4, 77);
+    guard_save_soon(&g);
+    assert_int_equal(guard_check_peer(&g, 3, 2, 99, &e), 0);
+    guard_acked(&g, 4, 88); /* The next one in the background works again. */
+    simdisk_drain(b.sd);
+    guard_save_soon(&g);
+    simdisk_drain(b.sd);
+    guard_done(&g);
+    assert_int_equal(acked_on_disk(&b), 88);
     bench_free(&b);
 }
 
@@ -286,6 +368,8 @@ int main(void)
         cmocka_unit_test(a_power_cut_at_any_call_leaves_the_old_or_the_new_vote),
         cmocka_unit_test(the_guard_keeps_who_it_is_and_counts_starts),
         cmocka_unit_test(a_cut_tail_lowers_the_acknowledged_index_first),
+        cmocka_unit_test(a_cut_waits_for_the_lower_index_in_the_background),
+        cmocka_unit_test(a_newer_save_is_never_overwritten_by_an_older),
         cmocka_unit_test(a_member_on_an_old_copy_of_its_directory_is_refused),
         cmocka_unit_test(more_members_than_fit_forget_the_one_not_seen_for_longest),
     };

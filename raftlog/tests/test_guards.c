@@ -209,6 +209,44 @@ static void changes_are_refused_for_the_right_reason(void **state)
     sim_free(sim);
 }
 
+/* A member that is filled by a snapshot, and nothing of it gets through at first. */
+static uint64_t filled_after_ms(const struct sim_options *options)
+{
+    struct sim *sim = sim_new(options);
+
+    assert_true(sim_until(sim, script_has_leader, 3000 * MS));
+    sim_pass(sim, 200 * MS);
+    slot_0_leads(sim);
+    sim_host_crash(&sim->hosts[2]);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(script_propose(&sim->hosts[0], 1000), 0);
+    }
+    sim_pass(sim, 200 * MS);
+    uint64_t begin = sim_ms(sim);
+    sim_host_start(&sim->hosts[2]);
+    assert_true(sim_until(sim, sim_check_equal, 60000 * MS));
+    assert_true(sim->installs > 0);
+    assert_true(sim->sends > options->broken_sends + options->lost_sends);
+    assert_false(sim->failed);
+    uint64_t took = sim_ms(sim) - begin;
+    sim_free(sim);
+    return took;
+}
+
+static void a_snapshot_that_did_not_arrive_is_sent_again_soon(void **state)
+{
+    struct sim_options o = {
+        .seed = 1, .hosts = 3, .quiet_clients = true, .small_snapshots = true, .install_ms = 30000};
+
+    (void)state;
+    assert_in_range(filled_after_ms(&o), 0, 600);
+    o.broken_sends = 3;
+    assert_in_range(filled_after_ms(&o), 0, 2000);
+    o.broken_sends = 0;
+    o.lost_sends = 1;
+    assert_in_range(filled_after_ms(&o), 0, 3000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +256,7 @@ int main(void)
         cmocka_unit_test(lost_voters_can_be_taken_out_one_after_the_other),
         cmocka_unit_test(a_removed_member_learns_it),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
+        cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

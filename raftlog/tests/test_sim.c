@@ -110,11 +110,12 @@ static void a_seed_always_gives_the_same_life(void **state)
 }
 
 /* Every checker must fire: each plant breaks one thing, and some seed shows it, for that reason. */
-static void found(enum sim_plant plant, unsigned mutants, const char *why, uint64_t seeds)
+static void
+found_with(unsigned faults, enum sim_plant plant, unsigned mutants, const char *why, uint64_t seeds)
 {
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct sim *sim = sim_new(&(struct sim_options){.seed = seed,
-                                                        .faults = SIM_ALL,
+                                                        .faults = faults,
                                                         .mutants = mutants,
                                                         .plant = plant,
                                                         .chaos_us = 6000000});
@@ -128,11 +129,17 @@ static void found(enum sim_plant plant, unsigned mutants, const char *why, uint6
     fail_msg("nothing says \"%s\"", why);
 }
 
+static void found(enum sim_plant plant, unsigned mutants, const char *why, uint64_t seeds)
+{
+    found_with(SIM_ALL, plant, mutants, why, seeds);
+}
+
 static void every_checker_finds_what_is_planted(void **state)
 {
     (void)state;
     found(SIM_PLANT_LOSE_SYNCED, 0, "applies another entry", 60);
-    found(SIM_PLANT_FORGET_VOTE, 0, "two leaders", 400);
+    /* Rare: with these faults alone it shows soonest. */
+    found_with(SIM_CRASH | SIM_CUT | SIM_SNAPSHOT, SIM_PLANT_FORGET_VOTE, 0, "two leaders", 1000);
     found(SIM_PLANT_APPLY_OTHER, 0, "different states", 20);
     found(SIM_PLANT_APPLY_TWICE, 0, "took effect at", 20);
     found(SIM_PLANT_DONE_TWICE, 0, "is answered twice", 5);

@@ -299,6 +299,40 @@ static void a_new_segment_size_counts_from_the_next_segment_on(void **state)
     lab_done(&lab);
 }
 
+static void what_is_held_waits_and_keeps_its_place(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 17);
+    open_ok(&lab, true);
+    lab_fill(&lab, 10, 1);
+    assert_int_equal(lab_append(&lab, 11, 2, 1), 0);
+    wal_hold(lab.wal, true);
+    assert_int_equal(lab_append(&lab, 8, 3, 2), 0);
+    assert_int_equal(lab_append(&lab, 11, 1, 2), 0);
+    uint32_t acked = lab.acked;
+    simdisk_drain(lab.sd);
+    assert_int_equal(lab.acked, acked + 1); /* What was under way came to its end. */
+    lab_crash(&lab, true);
+    open_ok(&lab, false);
+    assert_true(lab_nothing_lost(&lab));
+    assert_int_equal(lab.told.last, 12);
+    assert_int_equal(lab.told.terms[8], 1); /* Nothing of what was held is on the disk. */
+    lab_forget(&lab);
+    wal_hold(lab.wal, true);
+    assert_int_equal(lab_append(&lab, 8, 3, 2), 0);
+    assert_int_equal(lab_append(&lab, 11, 1, 2), 0);
+    wal_hold(lab.wal, false);
+    simdisk_drain(lab.sd);
+    lab_close(&lab);
+    open_ok(&lab, false);
+    assert_true(lab_nothing_lost(&lab));
+    assert_int_equal(lab.told.last, 11);
+    assert_int_equal(lab.told.terms[8], 2);
+    lab_close(&lab);
+    lab_done(&lab);
+}
+
 static void two_owners_of_one_disk_are_refused(void **state)
 {
     (void)state;
@@ -326,6 +360,7 @@ int main(void)
         cmocka_unit_test(every_entry_can_be_read_back),
         cmocka_unit_test(a_rotten_entry_is_not_read_back),
         cmocka_unit_test(a_new_segment_size_counts_from_the_next_segment_on),
+        cmocka_unit_test(what_is_held_waits_and_keeps_its_place),
         cmocka_unit_test(two_owners_of_one_disk_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

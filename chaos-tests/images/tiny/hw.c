@@ -17,6 +17,7 @@ enum {
     IDE_DRIVE = 0x1f6,
     IDE_COMMAND = 0x1f7,
     IDE_CONTROL = 0x3f6,
+    IDE_PATIENCE = 6000, /* Ticks. */
     COM1 = 0x3f8,
     PVPANIC = 0x505,
     PM1_STATUS = 0x600,
@@ -170,10 +171,14 @@ int hw_hear(void)
     return (port_in8(COM1 + 5) & 1) != 0 ? port_in8(COM1) : -1;
 }
 
-/* Wait until the drive is no longer busy and, if asked, has data to give or take. */
+/* Wait until the drive is no longer busy and, if asked, has data to give or take. It gets a minute,
+ * by the clock: on a busy host a disk may take its time, and a drive that still has an answer to
+ * give ignores the next commands without a word. Whoever gives up therefore resets it. */
 static bool ide_ready(bool with_data)
 {
-    for (int i = 0; i < 1000000; i++) {
+    uint32_t start = hw_ticks();
+
+    while (hw_ticks() - start < IDE_PATIENCE) {
         uint8_t status = port_in8(IDE_COMMAND);
 
         if (status == 0xff || status == 0) {
@@ -183,6 +188,8 @@ static bool ide_ready(bool with_data)
             return (status & 0x21) == 0;
         }
     }
+    port_out8(IDE_CONTROL, 6);
+    port_out8(IDE_CONTROL, 2);
     return false;
 }
 

@@ -15,6 +15,7 @@ $ quorate
 !   host add           Add a host to the pool
 !   host remove        Remove a host from the pool
 !   host set           Change attributes of a host
+!   host fence         Declare that a host is off and its guests are not running
 !   host list          List the hosts
 !   host show          Show a host
 ! 
@@ -105,6 +106,7 @@ The machines of the pool:
   host add           Add a host to the pool
   host remove        Remove a host from the pool
   host set           Change attributes of a host
+  host fence         Declare that a host is off and its guests are not running
   host list          List the hosts
   host show          Show a host
 
@@ -208,9 +210,9 @@ Options:
   --ha on|off                 Restart elsewhere when its host is lost (default off)
   --priority N                Restart order: higher first (0 to 1000, default 100)
   --preferred NAME,...        Hosts it may run on (up to 8)
-  --memory MiB                Memory (8 to 16777216, default 128)
+  --memory MiB                Memory; left out: the image's, else 128 (8 to 16777216)
   --maxmem MiB                Largest memory it may be given; 0 is memory (0 to 16777216)
-  --vcpus N                   Virtual CPUs (1 to 512, default 1)
+  --vcpus N                   Virtual CPUs; left out: the image's, else 1 (1 to 512)
   --kernel TEXT               Kernel to boot directly (path as of a disk)
   --ramdisk TEXT              Initial RAM disk of that kernel
   --cmdline TEXT              Command line of that kernel: root and extra of vm.cfg

@@ -56,6 +56,7 @@ on_poweroff         destroy
 on_reboot           restart
 on_crash            restart
 changed             off
+guarded             off
 [0]
 $ quorate guest show nobody
 ! quorate: there is none of that name

@@ -22,7 +22,8 @@ struct conf_kind {
     const char *model;    /* A network card the guest understands; "" for none. */
     const char *emulator; /* NULL: the driver's default. */
     bool processes;       /* A copy is a process: info.pid. */
-    /* The guest's counter. */
+    /* The guest's counter, and how often it counts. */
+    uint32_t beat_ms;
     uint64_t (*counter)(struct hv *hv, const struct hv_key *key);
     /* The guest powers itself off ('Q'), reboots ('R'), panics ('P'). */
     void (*guest_does)(struct hv *hv, const struct hv_key *key, char what);
@@ -76,10 +77,14 @@ enum hv_state state_of(struct host *h, const struct hv_key *key);
 void wait_state(struct world *w, struct host *h, const struct hv_key *key, enum hv_state state);
 enum hv_exit wait_exit(struct world *w, struct host *h, const struct hv_key *key);
 void wait_counter(struct world *w, struct host *h, const struct hv_key *key, uint64_t above);
+/* It counts on, or from the beginning. */
+void wait_counter_changes(struct world *w, struct host *h, const struct hv_key *key);
 uint64_t counter(struct host *h, const struct hv_key *key);
 /* Whether such an event was heard. */
 bool heard_state(struct host *h, const struct hv_key *key, enum hv_state state);
 void run_for(struct world *w, uint32_t ms);
+/* As long as no guest that runs stands still. */
+void run_a_while(struct world *w);
 void run_once(struct world *w);
 
 /* Begin a slow migration from a to b of the guest, target under epoch 2; returns when it is
@@ -97,7 +102,12 @@ void child_kill(pid_t pid);
 /* main() of a test program calls this first. */
 void child_main(int argc, char **argv);
 
-int run_conformance(int argc, char **argv);
+/* main() of a driver's test program: these suites; returns how many tests failed. */
+enum {
+    CONF_LIFE = 1,
+    CONF_MOVES = 2
+};
+int run_conformance(int argc, char **argv, unsigned suites);
 
 extern const struct CMUnitTest conf_life_tests[];
 extern const size_t n_conf_life_tests;

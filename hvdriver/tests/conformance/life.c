@@ -1,9 +1,11 @@
 /* The life of one guest on one host. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -41,7 +43,7 @@ static void a_guest_started_paused_stands_still(void **state)
     struct hv_req req = {.op = HV_START, .spec = &spec};
     assert_int_equal(run_op(w, &w->a, &req), 0);
     assert_int_equal(req.state, HV_PAUSED);
-    run_for(w, 250);
+    run_a_while(w);
     assert_int_equal(counter(&w->a, &key), 0);
     assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &key), 0);
     wait_counter(w, &w->a, &key, 1);
@@ -93,7 +95,7 @@ static void a_paused_guest_stands_still_until_unpaused(void **state)
     assert_int_equal(state_of(&w->a, &key), HV_PAUSED);
     assert_int_equal(do_op(w, &w->a, HV_PAUSE, &key), 0);
     uint64_t before = counter(&w->a, &key);
-    run_for(w, 250);
+    run_a_while(w);
     assert_int_equal(counter(&w->a, &key), before);
     assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &key), 0);
     assert_int_equal(state_of(&w->a, &key), HV_RUNNING);
@@ -110,11 +112,8 @@ static void a_reset_is_no_exit(void **state)
     start(w, &w->a, &spec);
     wait_counter(w, &w->a, &key, 1);
     assert_int_equal(do_op(w, &w->a, HV_RESET, &key), 0);
-    run_for(w, 200);
     assert_int_equal(state_of(&w->a, &key), HV_RUNNING);
-    uint64_t before = counter(&w->a, &key);
-    run_for(w, 400);
-    assert_true(counter(&w->a, &key) != before);
+    wait_counter_changes(w, &w->a, &key);
 }
 
 static void a_guest_may_power_itself_off(void **state)
@@ -138,7 +137,7 @@ static void a_reboot_of_the_guest_is_an_exit_also_after_a_reset(void **state)
     start(w, &w->a, &spec);
     wait_counter(w, &w->a, &key, 1);
     assert_int_equal(do_op(w, &w->a, HV_RESET, &key), 0);
-    run_for(w, 200);
+    wait_counter_changes(w, &w->a, &key); /* Booted, and listens. */
     conf_kind->guest_does(w->a.hv, &key, 'R');
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_REBOOT);
 }
@@ -236,6 +235,14 @@ static void a_closed_driver_leaves_its_guests_in_their_states(void **state)
     assert_int_equal(w->a.n_events, 0);
 }
 
+static void wait_end_of_process(int64_t pid)
+{
+    struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0), .events = POLLIN};
+    assert_true(p.fd >= 0);
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    (void)close(p.fd);
+}
+
 static void what_died_without_a_daemon_is_told_after_open(void **state)
 {
     struct world *w = *state;
@@ -244,9 +251,15 @@ static void what_died_without_a_daemon_is_told_after_open(void **state)
     struct hv_key key = key_of(&spec);
     start(w, &w->a, &spec);
     wait_counter(w, &w->a, &key, 1);
+    struct hv_info info;
+    assert_true(hv_lookup(w->a.hv, &key, &info));
     assert_int_equal(do_op(w, &w->a, HV_SHUTDOWN, &key), 0);
     host_close(w, &w->a);
-    run_for(w, 400);
+    if (conf_kind->processes) {
+        wait_end_of_process(info.pid);
+    } else {
+        run_for(w, 400);
+    }
     host_open(w, &w->a, "a");
     assert_int_equal(state_of(&w->a, &key), HV_GONE);
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_UNKNOWN);

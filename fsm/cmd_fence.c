@@ -1,0 +1,152 @@
+/* Proofs that a host let go of what it had (docs/protocols/leases.md).
+ *
+ * By its lease: nothing *guarded* runs there; by an operator's word: nothing at all. What is freed
+ * by that runs nowhere: a protected guest that was wanted waits for another place (PENDING), any
+ * other is STOPPED. Runs that are not freed stay as they are: nobody knows. */
+
+#include <string.h>
+
+#include "core/util.h"
+
+#include "fsm/apply.h"
+
+/* The next guest after `after` that the host owns ('g'), or that is on its way there ('t'). */
+static bool
+next_guest(struct apply *a, char table, const char *host, const char *after, struct guest *ret)
+{
+    const struct key k = key_pair(table, host, after);
+    struct kv_row row;
+    char name[LIMIT_NAME + 1] = "";
+    size_t prefix = k.n - strlen(after);
+    if (rows_seek_after(a->t, &k, prefix, &row) != 0 || row.key_len - prefix > LIMIT_NAME) {
+        return false;
+    }
+    memcpy(name, row.key + prefix, row.key_len - prefix);
+    const struct key g = key_name('G', name);
+    if (rows_get(a->t, &g, &schema_guest, ret) != 0) {
+        kv_fail(a->t, ERR_CORRUPT, "store: an index names a guest that is not there");
+        return false;
+    }
+    return true;
+}
+
+/* What was under way with it ends: as done, where its end was what was asked for. */
+static void end_open_op(struct apply *a, struct guest *g, const char *host)
+{
+    const struct key k = key_number('O', g->op);
+    struct op o;
+    if (g->op == 0) {
+        return;
+    }
+    if (rows_get(a->t, &k, &schema_op, &o) != 0) {
+        kv_fail(a->t, ERR_CORRUPT, "store: a guest's operation is not there");
+        return;
+    }
+    bool wished = o.kind == OP_SHUTDOWN || o.kind == OP_DESTROY;
+    if (migration_is_open(&o)) {
+        abort_migration(a, &o, g, OP_FAILED, -ERR_LOST, host);
+    } else {
+        op_end(a, &o, wished ? OP_DONE : OP_FAILED, wished ? 0 : -ERR_LOST, wished ? "" : host);
+    }
+    g->op = 0;
+}
+
+static void free_guest(struct apply *a, const struct guest *old)
+{
+    struct guest g = *old;
+    end_open_op(a, &g, old->host);
+    uint32_t want = g.want;
+    stop_guest(&g, EXIT_LOST);
+    if (want != WANT_OFF && is_protected(a, &g)) {
+        g.state = GUEST_PENDING;
+        g.want = want;
+    }
+    save_guest(a, old, &g);
+    struct event *ev;
+    emit_guest(a, g.state == GUEST_PENDING ? "guest.pending" : "guest.stopped", &g, "lost");
+    ev = &a->f->events[a->f->events_n - 1];
+    (void)str_copy(ev->host, sizeof ev->host, old->host);
+}
+
+void free_guests(struct apply *a, const char *host, bool all)
+{
+    struct guest g;
+    char after[LIMIT_NAME + 1] = "";
+    while (next_guest(a, 'g', host, after, &g)) {
+        (void)str_copy(after, sizeof after, g.name);
+        if (all || g.guarded) {
+            free_guest(a, &g);
+        }
+    }
+    /* Copies that have never run: their guests stay where they are. */
+    after[0] = '\0';
+    while (next_guest(a, 't', host, after, &g)) {
+        (void)str_copy(after, sizeof after, g.name);
+        struct guest freed = g;
+        end_open_op(a, &freed, host);
+        save_guest(a, &g, &freed);
+        emit_guest(a, "guest.changed", &freed, "aborted");
+    }
+}
+
+/* The host is down, with the proof that stands in the event. */
+static void fence(struct apply *a, struct host *h, bool all, const char *detail)
+{
+    if (h->state != HOST_DOWN) {
+        h->state = HOST_DOWN;
+        h->since_ms = a->now_ms;
+    }
+    h->fenced = true;
+    save_host(a, h);
+    emit_host(a, "host.fenced", h, detail);
+    free_guests(a, h->name, all);
+}
+
+void cmd_host_fence(struct apply *a, const void *record)
+{
+    const struct cmd_host_fence *c = record;
+    struct host h;
+    if (need_host(a, c->name, &h)) {
+        fence(a, &h, /*all=*/true, c->reason);
+    }
+}
+
+static bool is_under(struct apply *a, uint64_t term, const char *what, const char *name)
+{
+    if (term == a->term) {
+        return true;
+    }
+    struct outcome *o = reject(a, ERR_STALE, what, name);
+    (void)str_copy(o->detail, sizeof o->detail, "term");
+    o->a = term;
+    o->b = a->term;
+    return false;
+}
+
+void cmd_host_lease_over(struct apply *a, const void *record)
+{
+    const struct cmd_host_lease_over *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_under(a, c->term, "host", h.name)) {
+        return;
+    }
+    if (h.fenced) {
+        (void)reject_state(a, "host", h.name, "fenced", h.state);
+        return;
+    }
+    fence(a, &h, /*all=*/false, "lease");
+}
+
+void cmd_lease_settled(struct apply *a, const void *record)
+{
+    const struct cmd_lease_settled *c = record;
+    struct pool *p = &a->f->pool;
+    if (!is_under(a, c->term, "pool", p->name)) {
+        return;
+    }
+    if (c->lease_ms == p->lease_ms && p->lease_bound_ms != p->lease_ms) {
+        p->lease_bound_ms = p->lease_ms;
+        save_pool(a);
+        (void)emit(a, "pool.changed", p->name);
+    }
+}
