@@ -22,6 +22,7 @@ usage: ./lab VERB [--dir DIR]
   test [--quick] [NAME...]         build and run all tests, or those named
   bench log [--json] [--seconds N] commits per second and latency, beside etcd
   bench soak [--json] [--minutes N] load on a busy machine: is anybody elected needlessly?
+  chaos [--seed S] [--seeds N] ... simulated pools under faults, on virtual time
 
 DIR is where a lab keeps everything; default $QUORATE_LAB_DIR or ~/.quorate-lab.
 TEXT
@@ -197,7 +198,7 @@ lab_main() {
             lock_lab
             "verb_$verb" "${LAB_WORDS[@]:1}"
             ;;
-        status | env | test | bench) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
+        status | env | test | bench | chaos) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
         help) lab_usage ;;
         *) usage_error "no verb '$verb'; ./lab --help lists them" ;;
     esac
