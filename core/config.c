@@ -228,17 +228,16 @@ int config_parse(struct config *c, const char *name, const char *text, size_t le
     if (len > CONFIG_FILE_MAX) {
         return err_set(e, ERR_TOO_BIG, "%s: larger than %u bytes", name, CONFIG_FILE_MAX);
     }
-    struct line l = {.file = name, .start = text};
-    const char *end = text + len;
-    while (l.start < end) {
-        const char *nl = memchr(l.start, '\n', (size_t)(end - l.start));
-        l.end = nl == NULL ? end : nl;
+    struct line l = {.file = name};
+    for (size_t at = 0; at < len; at = (size_t)(l.end - text) + 1) {
+        l.start = text + at;
+        const char *nl = memchr(l.start, '\n', len - at);
+        l.end = nl == NULL ? text + len : nl;
         l.number++;
         int rc = line_parse(c, &l, e);
         if (rc != 0) {
             return rc;
         }
-        l.start = l.end + 1;
     }
     return 0;
 }
