@@ -299,38 +299,39 @@ static int check_index(struct fsm *f, uint64_t index, struct err *e)
 }
 
 int fsm_apply(struct fsm *f,
-              uint64_t index,
-              uint64_t term,
-              const void *data,
-              size_t len,
+              const struct fsm_input *in,
               struct fsm_applied_entry *ret,
               struct err *e)
 {
     struct entry en;
-    int rc = check_index(f, index, e);
+    int rc = check_index(f, in->index, e);
     if (rc != 0) {
         return rc;
     }
-    *ret = (struct fsm_applied_entry){.index = index, .first = true};
+    *ret = (struct fsm_applied_entry){.index = in->index, .first = true};
     schema_init(&schema_outcome, &ret->outcome);
-    ret->outcome.index = index;
-    rc = entry_decode(data, len, &en);
+    ret->outcome.index = in->index;
+    rc = entry_decode(in->data, in->len, &en);
     if (rc != 0) {
         ret->outcome.code = (uint32_t)-rc;
         (void)str_copy(ret->outcome.what, sizeof ret->outcome.what, "entry");
-        return advance(f, index, e);
+        return advance(f, in->index, e);
     }
     ret->request = en.request;
     struct outcome first;
     if (request_find(f->txn, &en.request, &first)) {
         ret->first = false;
         ret->outcome = first;
-        return advance(f, index, e);
+        return advance(f, in->index, e);
     }
-    struct apply a = {
-        .f = f, .t = f->txn, .entry = &en, .index = index, .term = term, .out = &ret->outcome};
+    struct apply a = {.f = f,
+                      .t = f->txn,
+                      .entry = &en,
+                      .index = in->index,
+                      .term = in->term,
+                      .out = &ret->outcome};
     apply_new(&a);
-    return advance(f, index, e);
+    return advance(f, in->index, e);
 }
 
 int fsm_skip(struct fsm *f, uint64_t index, struct err *e)

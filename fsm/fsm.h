@@ -66,6 +66,14 @@ int entry_decode(const void *data, size_t len, struct entry *ret_entry);
 
 /* --- apply */
 
+/* An entry as it stands in the log. */
+struct fsm_input {
+    uint64_t index;
+    uint64_t term;
+    const void *data; /* Borrowed for the call. */
+    size_t len;
+};
+
 /* What one entry did, for whoever waits on this host. */
 struct fsm_applied_entry {
     uint64_t index;
@@ -84,10 +92,7 @@ struct fsm_applied_entry {
  * stop applying for good; nothing of this transaction is kept. */
 int fsm_begin(struct fsm *f, struct err *e);
 int fsm_apply(struct fsm *f,
-              uint64_t index,
-              uint64_t term,
-              const void *data,
-              size_t len,
+              const struct fsm_input *in,
               struct fsm_applied_entry *ret,
               struct err *e);
 /* An entry that is not a command (a barrier, a membership change): only the index advances. */

@@ -78,17 +78,11 @@ void observe_state(uint64_t index, struct hash128 hash)
 }
 
 int __real_fsm_apply(struct fsm *f,
-                     uint64_t index,
-                     uint64_t term,
-                     const void *data,
-                     size_t len,
+                     const struct fsm_input *in,
                      struct fsm_applied_entry *ret,
                      struct err *e);
 int __wrap_fsm_apply(struct fsm *f,
-                     uint64_t index,
-                     uint64_t term,
-                     const void *data,
-                     size_t len,
+                     const struct fsm_input *in,
                      struct fsm_applied_entry *ret,
                      struct err *e);
 int __real_fsm_skip(struct fsm *f, uint64_t index, struct err *e);
@@ -99,16 +93,13 @@ int __real_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct 
 int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e);
 
 int __wrap_fsm_apply(struct fsm *f,
-                     uint64_t index,
-                     uint64_t term,
-                     const void *data,
-                     size_t len,
+                     const struct fsm_input *in,
                      struct fsm_applied_entry *ret,
                      struct err *e)
 {
-    int rc = __real_fsm_apply(f, index, term, data, len, ret, e);
+    int rc = __real_fsm_apply(f, in, ret, e);
     if (rc == 0) {
-        observe_entry(index, data, len);
+        observe_entry(in->index, in->data, in->len);
     }
     return rc;
 }

@@ -28,7 +28,8 @@ static int apply_batch(struct daemon *d,
             continue;
         }
         struct fsm_applied_entry done;
-        rc = fsm_apply(d->fsm, en->index, en->term, en->data, en->len, &done, e);
+        rc = fsm_apply(d->fsm, &(struct fsm_input){en->index, en->term, en->data, en->len}, &done,
+                       e);
         requests[i] = done.request;
     }
     return rc == 0 ? fsm_commit_later(d->fsm, e) : rc;

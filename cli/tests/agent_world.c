@@ -163,7 +163,10 @@ static void apply_some(struct host_sim *h)
     assert_int_equal(fsm_begin(h->fsm, &e), 0);
     for (uint64_t i = 0; i < n; i++) {
         const struct buf *b = &w.log[from + i];
-        assert_int_equal(fsm_apply(h->fsm, from + i + 1, /*term=*/1, b->data, b->len, &done[i], &e), 0);
+        assert_int_equal(fsm_apply(h->fsm,
+                                   &(struct fsm_input){from + i + 1, /*term=*/1, b->data, b->len},
+                                   &done[i], &e),
+                         0);
     }
     assert_int_equal(fsm_commit(h->fsm, &e), 0);
     size_t n_events;

@@ -66,7 +66,9 @@ static uint32_t apply(uint32_t number, const void *record)
     en.body_len = body.len;
     entry_encode(&en, &bytes);
     assert_int_equal(fsm_begin(fsm, &e), 0);
-    assert_int_equal(fsm_apply(fsm, applied, /*term=*/1, bytes.data, bytes.len, &done, &e), 0);
+    assert_int_equal(
+        fsm_apply(fsm, &(struct fsm_input){applied, /*term=*/1, bytes.data, bytes.len}, &done, &e),
+        0);
     assert_int_equal(fsm_commit(fsm, &e), 0);
     return done.outcome.code;
 }

@@ -261,7 +261,9 @@ static void a_replica_that_differs_stops_and_one_that_does_not_remember_goes_on(
     uint64_t applied = fsm_applied(f);
     struct hash128 hash = fsm_hash(f);
     assert_int_equal(fsm_begin(f, &e), 0);
-    assert_int_equal(fsm_apply(f, applied + 1, /*term=*/1, b.data, b.len, &done, &e), ERR_DIVERGED);
+    assert_int_equal(
+        fsm_apply(f, &(struct fsm_input){applied + 1, /*term=*/1, b.data, b.len}, &done, &e),
+        ERR_DIVERGED);
     assert_non_null(strstr(e.msg, check.hash));
     assert_int_equal(fsm_commit(f, &e), ERR_DIVERGED);
     assert_int_equal(fsm_begin(f, &e), ERR_DIVERGED);
@@ -270,7 +272,9 @@ static void a_replica_that_differs_stops_and_one_that_does_not_remember_goes_on(
     world_copy(other, f); /* Filled by a peer, it goes on. */
     assert_int_equal(fsm_begin(f, &e), 0);
     /* It does not remember the hash at an entry that came with the snapshot. */
-    assert_int_equal(fsm_apply(f, fsm_applied(f) + 1, /*term=*/1, b.data, b.len, &done, &e), 0);
+    assert_int_equal(
+        fsm_apply(f, &(struct fsm_input){fsm_applied(f) + 1, /*term=*/1, b.data, b.len}, &done, &e),
+        0);
     assert_int_equal(done.outcome.code, 0);
     assert_int_equal(fsm_commit(f, &e), 0);
     (void)fsm_close(f);

@@ -214,8 +214,8 @@ static void check_guest(struct fsm_view *v, const struct guest *g, const struct 
 {
     struct op o;
     bool at_home = g->host[0] != '\0';
-    bool resting = g->state == GUEST_STOPPED || g->state == GUEST_FAILED ||
-                   g->state == GUEST_PENDING;
+    bool resting =
+        g->state == GUEST_STOPPED || g->state == GUEST_FAILED || g->state == GUEST_PENDING;
     struct host h;
     assert_true(g->state == GUEST_FAILED || at_home == !resting);
     assert_true(!at_home || fsm_get_host(v, g->host, &h) == 0);
@@ -368,7 +368,10 @@ static void replay(struct fsm *f, const struct applied *list, size_t from, size_
         for (; n > 0; n--, from++) {
             struct fsm_applied_entry done;
             const struct applied *x = &list[from];
-            assert_int_equal(fsm_apply(f, from + 1, /*term=*/1, x->entry.data, x->entry.len, &done, &e), 0);
+            assert_int_equal(
+                fsm_apply(f, &(struct fsm_input){from + 1, /*term=*/1, x->entry.data, x->entry.len},
+                          &done, &e),
+                0);
             assert_memory_equal(&done.outcome, &x->outcome, sizeof done.outcome);
         }
         bool later = rng_below(&rng, 4) != 0;

@@ -247,7 +247,9 @@ static void a_full_map_ends_the_replica_and_keeps_its_state(void **state)
             .number = COMMAND_repo_new, .request = world_id(++requests), .wall_ms = 1000};
         world_entry(&b, &head, &c);
         rc = fsm_begin(f, &e);
-        rc = rc == 0 ? fsm_apply(f, applied + 1, /*term=*/1, b.data, b.len, &done, &e) : rc;
+        rc = rc == 0 ? fsm_apply(f, &(struct fsm_input){applied + 1, /*term=*/1, b.data, b.len},
+                                 &done, &e)
+                     : rc;
         rc = rc == 0 ? fsm_commit(f, &e) : rc;
         assert_true(i < 100000);
     }
@@ -298,7 +300,9 @@ static void make_guest_later(struct fsm *f, unsigned n)
         .number = COMMAND_guest_create, .request = world_id(++requests), .wall_ms = 1000};
     world_entry(&b, &head, &c);
     assert_int_equal(fsm_begin(f, &e), 0);
-    assert_int_equal(fsm_apply(f, fsm_applied(f) + 1, /*term=*/1, b.data, b.len, &done, &e), 0);
+    assert_int_equal(
+        fsm_apply(f, &(struct fsm_input){fsm_applied(f) + 1, /*term=*/1, b.data, b.len}, &done, &e),
+        0);
     assert_int_equal(done.outcome.code, 0);
     assert_int_equal(fsm_commit_later(f, &e), 0);
 }
@@ -508,7 +512,8 @@ static void a_large_state_goes_through_a_snapshot(void **state)
         const struct entry head = {
             .number = COMMAND_guest_create, .request = world_id(++requests), .wall_ms = 1000};
         world_entry(&b, &head, &c);
-        assert_int_equal(fsm_apply(f, ++index, /*term=*/1, b.data, b.len, &done, &e), 0);
+        assert_int_equal(
+            fsm_apply(f, &(struct fsm_input){++index, /*term=*/1, b.data, b.len}, &done, &e), 0);
         assert_int_equal(done.outcome.code, 0);
     }
     assert_int_equal(fsm_commit(f, &e), 0);

@@ -20,7 +20,10 @@ static void replay(struct fsm *f, const struct buf *entries, size_t n, size_t ba
             assert_int_equal(fsm_begin(f, &e), 0);
         }
         uint64_t index = (i % batch == 0 ? fsm_applied(f) : done.index) + 1;
-        assert_int_equal(fsm_apply(f, index, /*term=*/1, entries[i].data, entries[i].len, &done, &e), 0);
+        assert_int_equal(
+            fsm_apply(f, &(struct fsm_input){index, /*term=*/1, entries[i].data, entries[i].len},
+                      &done, &e),
+            0);
         if (i % batch == batch - 1 || i == n - 1) {
             assert_int_equal(fsm_commit(f, &e), 0);
         }

@@ -134,7 +134,8 @@ struct fsm_applied_entry world_apply(struct fsm *f, const struct buf *entry)
     struct fsm_applied_entry done;
     struct err e = {0};
     if (fsm_begin(f, &e) != 0 ||
-        fsm_apply(f, fsm_applied(f) + 1, /*term=*/1, entry->data, entry->len, &done, &e) != 0 ||
+        fsm_apply(f, &(struct fsm_input){fsm_applied(f) + 1, /*term=*/1, entry->data, entry->len},
+                  &done, &e) != 0 ||
         fsm_commit(f, &e) != 0) {
         die("apply", &e);
     }

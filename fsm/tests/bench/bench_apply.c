@@ -83,7 +83,8 @@ static struct fsm *creates(unsigned n, unsigned batch, bool start)
     for (unsigned i = 0; i < n; i++) {
         struct fsm_applied_entry done;
         if ((i % batch == 0 && fsm_begin(f, &e) != 0) ||
-            fsm_apply(f, ++index, /*term=*/1, entries[i].data, entries[i].len, &done, &e) != 0 ||
+            fsm_apply(f, &(struct fsm_input){++index, /*term=*/1, entries[i].data, entries[i].len},
+                      &done, &e) != 0 ||
             done.outcome.code != 0 ||
             ((i % batch == batch - 1 || i == n - 1) && fsm_commit(f, &e) != 0)) {
             abort();
@@ -110,7 +111,8 @@ static __attribute__((noinline)) void steady(struct fsm *f, struct buf *entries,
     for (unsigned i = 0; i < n; i++) {
         struct fsm_applied_entry done;
         if ((i % batch == 0 && fsm_begin(f, &e) != 0) ||
-            fsm_apply(f, ++index, entries[i].data, entries[i].len, &done, &e) != 0 ||
+            fsm_apply(f, &(struct fsm_input){++index, /*term=*/1, entries[i].data, entries[i].len},
+                      &done, &e) != 0 ||
             done.outcome.code != 0 ||
             ((i % batch == batch - 1 || i == n - 1) && fsm_commit_later(f, &e) != 0) ||
             (fsm_unsettled(f) >= 1024 && fsm_settle(f, &e) != 0)) {
