@@ -113,6 +113,9 @@ refused 3 "kernel /boot/none: No such file on this host: put it there" \
     on_pool guest create web2 --kernel /boot/none --memory 16
 refused 3 "No such file on this host" on_pool guest start web2
 on_pool guest delete web2 >/dev/null
+refused 3 "kernel /boot/none: No such file on this host" \
+    on_pool guest create web2 --image tiny --kernel /boot/none
+on_pool guest delete web2 >/dev/null
 
 image=$(find "$LAB_DIR/repo/running_pool/web1" -name system.img)
 qemu-system-x86_64 -M pc -nodefaults -display none -S -daemonize -pidfile "$LAB_DIR/holder.pid" \

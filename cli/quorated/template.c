@@ -75,6 +75,12 @@ static void merge(struct guest_config *c, const struct guest_config *image)
     m.maxmem_mib = c->maxmem_mib != 0 ? c->maxmem_mib : m.maxmem_mib;
     m.vcpus = c->vcpus != 0 ? c->vcpus : m.vcpus;
     m.vnc = c->vnc || m.vnc;
+    if (c->kernel[0] != '\0') { /* The image's ramdisk goes with its kernel. */
+        (void)str_copy(m.kernel, sizeof m.kernel, c->kernel);
+        (void)str_copy(m.ramdisk, sizeof m.ramdisk, c->ramdisk);
+    } else if (c->ramdisk[0] != '\0') {
+        (void)str_copy(m.ramdisk, sizeof m.ramdisk, c->ramdisk);
+    }
     if (c->cmdline[0] != '\0') {
         (void)str_copy(m.cmdline, sizeof m.cmdline, c->cmdline);
     }
