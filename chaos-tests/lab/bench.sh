@@ -1,7 +1,9 @@
 # ./lab bench log: commits per second and latency of the full path (client, log on disk on three
 # hosts, state machine, answer), beside a three-member etcd on the same disk, in the same network
 # namespaces, in the same run, with puts of the same size to its leader. Rounds alternate, so that a
-# machine that gets slower or faster meanwhile does so for both.
+# machine that gets slower or faster meanwhile does so for both. Each daemon of either and each client
+# is in a session of its own, as the scheduler shares time among sessions, and goes before what else
+# runs on the machine.
 # shellcheck shell=bash
 
 BENCH_DEPTHS=(1 16 256)
@@ -40,6 +42,7 @@ verb_bench() {
 
 # bench_begin WORD: a lab of its own with some guests, ended whatever happens.
 bench_begin() {
+    local h
     LAB_DIR=$LAB_DIR.$1
     [[ ! -e $LAB_DIR ]] || die "$LAB_DIR exists: another bench runs, or one died; ./lab down --dir $LAB_DIR"
     ETCD_PIDS=()
@@ -49,8 +52,20 @@ bench_begin() {
     network_up
     [[ $(conf_get network) == netns ]] || die "the benchmark needs network namespaces"
     pool_up
+    for h in $(host_names); do
+        session_first "$(daemon_pid "$h")"
+    done
     say "a pool with $BENCH_GUESTS guests"
     bench_guests
+}
+
+# session_first PID: the session of this process goes before others, where the kernel knows sessions.
+session_first() { { echo -10 >"/proc/$1/autogroup"; } 2>/dev/null || true; }
+
+# at_first COMMAND...: run it in such a session.
+at_first() {
+    # shellcheck disable=SC2016 # For the inner shell.
+    setsid -w bash -c '{ echo -10 >/proc/self/autogroup; } 2>/dev/null; exec "$@"' bash "$@"
 }
 
 bench_end() {
@@ -103,13 +118,13 @@ etcd_up() {
         address=$(host_address "$h")
         mkdir -p "$LAB_DIR/etcd/$h"
         chmod 700 "$LAB_DIR/etcd/$h"
-        # In a session of its own, as our daemons are: the scheduler shares time among sessions.
         setsid ip netns exec "$(netns_of "$h")" etcd --name "$h" --data-dir "$LAB_DIR/etcd/$h" \
             --listen-client-urls "http://$address:2379" --advertise-client-urls "http://$address:2379" \
             --listen-peer-urls "http://$address:2380" \
             --initial-advertise-peer-urls "http://$address:2380" --initial-cluster "$cluster" \
             --initial-cluster-token bench --log-level error >"$LAB_DIR/etcd/$h.log" 2>&1 9>&- &
         ETCD_PIDS+=("$!")
+        session_first "$!"
         disown "$!" # Else the shell tells of its end.
     done
     wait_until 30 "etcd has a leader" etcd_leader || die "$(tail -n 3 "$LAB_DIR"/etcd/*.log)"
@@ -179,7 +194,7 @@ bench_etcd() {
 # h2load_log LEADER DEPTH COUNT: start (us), status and duration (us) of every request, by tabs.
 h2load_log() {
     rm -f "$LAB_DIR/etcd/log"
-    h2load -c 1 -m "$2" -n "$3" -d "$LAB_DIR/etcd/put" -H 'content-type: application/grpc' \
+    at_first h2load -c 1 -m "$2" -n "$3" -d "$LAB_DIR/etcd/put" -H 'content-type: application/grpc' \
         -H 'te: trailers' --log-file "$LAB_DIR/etcd/log" "$1/etcdserverpb.KV/Put" \
         >"$LAB_DIR/etcd/h2load.out"
     cat "$LAB_DIR/etcd/log"
@@ -204,7 +219,7 @@ bench_rounds() {
 }
 
 benchlog_at() {
-    "$LAB_BUILD/chaos-tests/benchlog" --connect "$(host_address "$1"):7077" --depth "$2" \
+    at_first "$LAB_BUILD/chaos-tests/benchlog" --connect "$(host_address "$1"):7077" --depth "$2" \
         --seconds "$3" --guests "$BENCH_GUESTS"
 }
 
