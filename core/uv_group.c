@@ -56,6 +56,11 @@ static void group_work(struct stream_group *g)
     }
 }
 
+void stream_group_flush(struct stream_group *g)
+{
+    group_work(g);
+}
+
 static void prepare_cb(uv_prepare_t *h)
 {
     struct stream_group *g = h->data;

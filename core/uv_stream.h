@@ -31,6 +31,9 @@ struct stream_group *stream_group_new(struct uv_loop_s *loop);
 /* Its streams and listeners must have been closed (or be finishing). `closed` (may be NULL) fires
  * when the last of them is gone; the group's memory is gone then, too. */
 void stream_group_close(struct stream_group *g, void (*closed)(void *ctx), void *ctx);
+/* Do now what would be done before the loop sleeps: write what was appended, tell ends. Not from a
+ * callback of a stream of this group. */
+void stream_group_flush(struct stream_group *g);
 
 /* --- streams */
 

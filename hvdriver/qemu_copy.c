@@ -57,11 +57,26 @@ void qemu_op_end(struct qemu_op *op, const struct err *e)
     }
 }
 
+/* QEMU names the image in brackets, which a long line may have cut off. */
+static void explain_lock(struct err *e)
+{
+    struct err told = *e;
+    const char *open = strrchr(told.msg, '[');
+    e->code = ERR_LOCKED;
+    if (open != NULL) {
+        (void)err_set(
+            e, ERR_LOCKED,
+            "the image %.*s is in use: end the process that has it open (fuser -v shows it, "
+            "on the host where it runs)",
+            (int)strcspn(open + 1, "]"), open + 1);
+    }
+}
+
 void qemu_error(struct err *to, const struct err *from, const char *what)
 {
     *to = *from;
     if (strstr(from->msg, "Failed to get") != NULL && strstr(from->msg, "lock") != NULL) {
-        to->code = ERR_LOCKED;
+        explain_lock(to);
     }
     if (what != NULL) {
         (void)err_wrap(to, "%s", what);
@@ -126,7 +141,8 @@ static enum hv_exit exit_reason(const struct qemu_copy *c, int status, char *det
         return HV_EXIT_DESTROYED;
     }
     if (sig != 0) {
-        (void)snprintf(detail, size, "QEMU died of signal %d", sig);
+        (void)snprintf(detail, size, "QEMU died of signal %d (%s): dmesg on this host may say why",
+                       sig, sigabbrev_np(sig));
     } else if (!c->exit_known) {
         qemu_log_tail(c->dir, detail, size);
     }

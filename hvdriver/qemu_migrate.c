@@ -7,24 +7,20 @@
  *
  * The stream is under TLS with a key for this one migration. QEMU reads it from a file; it is never
  * on a command line nor in the monitor's traffic, and the file goes when the key has been used. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/util.h"
 
 #include "hvdriver/qemu_copy.h"
+#include "hvdriver/qemu_keys.h"
 #include "hvdriver/qmp_msg.h"
 
 #define LAST_PASS_MS 10000u /* The guest stands still no longer than this for its last pass. */
 #define PULSE_MS     500u
 #define DOWNTIME_MS  100 /* QEMU stops the guest when it guesses that the rest takes no longer. */
 #define UNLIMITED    ((json_int_t)1 << 40)
-#define KEY_USER     "quorate"
 #define CREDENTIALS  "migration"
 
 static uint64_t now_ms(void)
@@ -32,52 +28,16 @@ static uint64_t now_ms(void)
     return os_clock()->mono_ms(os_clock());
 }
 
-/* ---- the key ---- */
-
-static void keys_dir(const struct qemu_copy *c, char *out, size_t size)
-{
-    (void)snprintf(out, size, "%s/keys", c->dir);
-}
-
-static int write_key(const struct qemu_copy *c, const char *key, struct err *e)
-{
-    char path[sizeof c->dir + 32];
-    char text[160];
-    keys_dir(c, path, sizeof path);
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return err_sys(e, ERR_IO, errno, "directory %s", path);
-    }
-    (void)snprintf(path, sizeof path, "%s/keys/keys.psk", c->dir);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int n = snprintf(text, sizeof text, KEY_USER ":%s\n", key);
-    if (fd < 0 || write(fd, text, (size_t)n) != n) {
-        (void)err_sys(e, ERR_IO, errno, "file %s", path);
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return e->code;
-    }
-    (void)close(fd);
-    return 0;
-}
-
-static void remove_key(const struct qemu_copy *c)
-{
-    char path[sizeof c->dir + 32];
-    (void)snprintf(path, sizeof path, "%s/keys/keys.psk", c->dir);
-    (void)unlink(path);
-    keys_dir(c, path, sizeof path);
-    (void)rmdir(path);
-}
+/* ---- capabilities and credentials ---- */
 
 static json_t *credentials(const struct qemu_copy *c, bool client)
 {
     char dir[sizeof c->dir + 32];
-    keys_dir(c, dir, sizeof dir);
+    (void)snprintf(dir, sizeof dir, "%s/keys", c->dir);
     json_t *args = json_pack("{s:s, s:s, s:s, s:s}", "qom-type", "tls-creds-psk", "id", CREDENTIALS,
                              "endpoint", client ? "client" : "server", "dir", dir);
     if (client) {
-        (void)json_object_set_new(args, "username", json_string(KEY_USER));
+        (void)json_object_set_new(args, "username", json_string(QEMU_KEY_USER));
     }
     return args;
 }
@@ -189,7 +149,7 @@ void qemu_incoming_setup(struct qemu_op *op)
     struct err e;
     hv_make_key(op->key);
     /* QEMU reads this file when the source connects: it stays until then. */
-    if (write_key(op->copy, op->key, &e) != 0) {
+    if (qemu_keys_write(op->copy->dir, op->key, /*target=*/true, &e) != 0) {
         (void)incoming_refused(op, &e);
         return;
     }
@@ -200,9 +160,9 @@ void qemu_incoming_setup(struct qemu_op *op)
 static void target_event(struct qemu_copy *c, const char *status)
 {
     if (strcmp(status, "active") == 0) {
-        remove_key(c);
+        qemu_keys_remove(c->dir);
     } else if (strcmp(status, "completed") == 0) {
-        remove_key(c);
+        qemu_keys_remove(c->dir);
         hv_set_state(c->q->hv, &c->base, HV_ARRIVED, NULL);
     }
 }
@@ -218,7 +178,7 @@ static void move_over(struct qemu_copy *c, enum hv_state state)
     struct hv *hv = c->q->hv;
     c->move = (struct qemu_move){0};
     uv_timer_stop(&c->pulse);
-    remove_key(c);
+    qemu_keys_remove(c->dir);
     if (qmp_is_ready(c->qmp)) {
         qmp_call(c->qmp, "migrate-set-parameters", json_pack("{s:s}", "tls-creds", ""), NULL, NULL);
         qmp_call(c->qmp, "object-del", json_pack("{s:s}", "id", CREDENTIALS), NULL, NULL);
@@ -465,7 +425,7 @@ static void begin_credentials(void *ctx, json_t *value, const struct err *e)
 {
     struct qemu_copy *c = ctx;
     (void)value;
-    remove_key(c); /* The client's end has read it by now. */
+    qemu_keys_remove(c->dir); /* The client's end has read it by now. */
     if (begin_refused(c, e)) {
         return;
     }
@@ -493,7 +453,7 @@ void qemu_migrate_begin(struct qemu_copy *c, struct hv_req *req)
 {
     static const struct err none;
     struct err e;
-    if (write_key(c, req->secret, &e) != 0) {
+    if (qemu_keys_write(c->dir, req->secret, /*target=*/false, &e) != 0) {
         hv_fail(c->q->hv, req, &e);
         return;
     }

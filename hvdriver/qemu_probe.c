@@ -144,17 +144,23 @@ static int run_version(const char *emulator, char *text, size_t size)
     return r;
 }
 
+int qemu_not_run(const char *emulator, int errnum, struct err *e)
+{
+    if (errnum == ENOENT) {
+        return err_set(e, ERR_UNSUPPORTED, "%s is not here: install the package qemu-system-x86",
+                       emulator);
+    }
+    bool wrong = errnum == EACCES || errnum == ENOEXEC;
+    return err_sys(e, wrong ? ERR_UNSUPPORTED : ERR_IO, errnum, "run %s", emulator);
+}
+
 int qemu_probe_version(const char *emulator, char version[64], struct err *e)
 {
     static const char before[] = "QEMU emulator version ";
     char text[512];
     int r = run_version(emulator, text, sizeof text);
-    if (r == ENOENT || r == EACCES) {
-        return err_set(e, ERR_UNSUPPORTED, "%s is not here: install the package qemu-system-x86",
-                       emulator);
-    }
     if (r != 0) {
-        return err_sys(e, ERR_IO, r, "run %s", emulator);
+        return qemu_not_run(emulator, r, e);
     }
     if (strncmp(text, before, strlen(before)) != 0) {
         return err_set(e, ERR_UNSUPPORTED, "%s is not a QEMU: install the package qemu-system-x86",

@@ -16,6 +16,10 @@ int qemu_probe(const char *path,
                char migration[32],
                struct err *e);
 
+/* Why the emulator could not be run, `errnum` of posix_spawn(): ERR_UNSUPPORTED with what to do, or
+ * ERR_IO. */
+int qemu_not_run(const char *emulator, int errnum, struct err *e);
+
 /* Version of the emulator ("7.2.22"), at most 63 bytes. 0, or ERR_UNSUPPORTED naming the package.
  */
 int qemu_probe_version(const char *emulator, char version[64], struct err *e);

@@ -15,6 +15,7 @@
 
 #include "core/util.h"
 
+#include "hvdriver/qemu_probe.h"
 #include "hvdriver/qemu_tap.h"
 #include "hvdriver/spec.h"
 
@@ -165,11 +166,8 @@ static int spawn(struct qemu_spawn *s, const struct fds *f, char **argv, struct 
     r = r != 0 ? r : posix_spawnp(&pid, argv[0], &fa, &attr, argv, environ);
     (void)posix_spawn_file_actions_destroy(&fa);
     (void)posix_spawnattr_destroy(&attr);
-    if (r == ENOENT || r == EACCES) {
-        return err_set(e, ERR_UNSUPPORTED, "%s cannot be run: install qemu-system-x86", argv[0]);
-    }
     if (r != 0) {
-        return err_sys(e, ERR_IO, r, "start %s", argv[0]);
+        return qemu_not_run(argv[0], r, e);
     }
     s->pid = pid;
     s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

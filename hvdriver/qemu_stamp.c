@@ -13,6 +13,7 @@
 
 #include "core/util.h"
 
+#include "hvdriver/qemu_keys.h"
 #include "hvdriver/qmp_msg.h"
 
 #define STAMP_MAX_BYTES   4096u
@@ -126,14 +127,13 @@ int qemu_set_ran(const char *dir, bool ran, struct err *e)
 
 void qemu_dir_remove(const char *dir)
 {
-    static const char *const names[] = {"stamp",         "stamp.new", "qmp", "spare",
-                                        "pid",           "console",   "log", "ran",
-                                        "keys/keys.psk", "vnc.secret"};
+    static const char *const names[] = {"stamp",   "stamp.new", "qmp", "spare",     "pid",
+                                        "console", "log",       "ran", "vnc.secret"};
     char path[PATH_SIZE];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         (void)unlink(in_dir(path, dir, names[i])); /* Most do not exist. */
     }
-    (void)rmdir(in_dir(path, dir, "keys"));
+    qemu_keys_remove(dir);
     (void)rmdir(dir);
 }
 

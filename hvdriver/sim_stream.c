@@ -78,9 +78,11 @@ void sim_stream_stop(struct sim_copy *c)
     }
 }
 
+/* The stream that the guest came in by may still be open: its source closes it. */
 static struct sim_stream *stream_new(struct sim_copy *c)
 {
     struct sim_stream *s = mem_new(1, sizeof *s);
+    sim_stream_stop(c);
     s->copy = c;
     c->stream = s;
     uv_timer_init(c->hv->loop, &s->tick);

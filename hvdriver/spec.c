@@ -163,7 +163,11 @@ static int check_file(const char *what, const char *path, bool writable, struct 
         int code = errno == ENOENT || errno == ENOTDIR                   ? ERR_NOT_FOUND
                    : errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED
                                                                          : ERR_IO;
-        return err_sys(e, code, errno, "%s %s", what, path);
+        return code != ERR_NOT_FOUND
+                   ? err_sys(e, code, errno, "%s %s", what, path)
+                   : err_set(e, code,
+                             "%s %s: No such file on this host: put it there, or name another",
+                             what, path);
     }
     struct stat st;
     bool plain = fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));

@@ -29,6 +29,7 @@ struct core {
     uint32_t entries_cap;
     struct node_entry barrier; /* An entry that the core made by itself. */
     bool votes_always;
+    bool refuses_old_term; /* The step just made was for a message of an old term. */
     int true_role;
 };
 
@@ -219,8 +220,10 @@ void core_message(const struct core *core, uint32_t i, struct core_message *ret)
         ret->type = CORE_APPEND_RESULT;
         ret->term = m->append_entries_result.term;
         ret->append_result.rejected = m->append_entries_result.rejected;
-        /* The core leaves it unset when it refuses a message of an old term. */
-        ret->append_result.last_index = m->append_entries_result.last_log_index;
+        /* The core leaves it unset when it refuses a message of an old term: nothing of the stack
+         * may go out to others. */
+        ret->append_result.last_index =
+            core->refuses_old_term ? 0 : m->append_entries_result.last_log_index;
         ret->append_result.disk_full = m->append_entries_result.capacity == 0;
         break;
     case RAFT_REQUEST_VOTE:
@@ -360,6 +363,8 @@ int core_step(struct core *core,
     }
     memset(&core->update, 0, sizeof core->update);
     struct raft_server *posing = pose_as_voter(core, event);
+    core->refuses_old_term =
+        event->type == CORE_RECEIVE && event->message->term < raft_current_term(&core->raft);
     int r = raft_step(&core->raft, &ev, &core->update);
     if (posing != NULL) {
         posing->role = core->true_role;

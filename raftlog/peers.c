@@ -276,6 +276,11 @@ bool peers_send(struct peers *p,
     return peers_sendv(p, raft_id, channel, &part, 1);
 }
 
+void peers_flush(struct peers *p)
+{
+    stream_group_flush(p->group);
+}
+
 bool peers_is_up(const struct peers *p, uint64_t raft_id, enum peers_channel channel)
 {
     const struct member *m = peers_member(p, raft_id);

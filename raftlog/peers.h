@@ -171,6 +171,10 @@ bool peers_sendv(struct peers *p,
                  const struct peers_bytes *parts,
                  uint32_t n);
 
+/* Send now what was queued, not at the end of the turn. The one call that may call back: a stream
+ * that turns out to be broken is told. */
+void peers_flush(struct peers *p);
+
 /* Whether the outgoing stream is up, and how many bytes wait in its queue. */
 bool peers_is_up(const struct peers *p, uint64_t raft_id, enum peers_channel channel);
 size_t peers_queued(const struct peers *p, uint64_t raft_id, enum peers_channel channel);

@@ -113,7 +113,8 @@ void rl_append(void *ctx, const struct node_entry *entries, uint32_t n)
         old->valid = min_u64(old->valid, before);
     }
     if (!guard_lower(&rl->guard, before)) {
-        wal_hold(rl->wal, true); /* Until the guard record says the lower index, on disk. */
+        wal_hold(rl->wal, WAL_HOLD_GUARD,
+                 true); /* Until the guard record says the lower index, on disk. */
         guard_save_soon(&rl->guard);
     }
     retry_stalled(rl);
@@ -152,7 +153,7 @@ void rl_guard_saved(void *ctx, int code, const struct err *e)
     } else if (rl->closing > 0 || rl->failed) {
         return;
     } else if (guard_is_lowered(&rl->guard)) {
-        wal_hold(rl->wal, false);
+        wal_hold(rl->wal, WAL_HOLD_GUARD, false);
     } else {
         guard_save_soon(&rl->guard);
     }

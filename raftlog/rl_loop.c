@@ -85,10 +85,15 @@ static void work(struct raftlog *rl)
     rl_disk_tick(rl, now);
     rl_snap_tick(rl, now);
     rl_adding_tick(rl, now);
+    /* A leader's entries go to the members first: their way to the disk and back is longer than its
+     * own. What a member says rests on its disk, and is said after it. */
+    wal_hold(rl->wal, WAL_HOLD_TURN, true);
     if (turn(rl, now, &e) != 0) {
         rl_fatal(rl, &e);
         return;
     }
+    peers_flush(rl->peers);
+    wal_hold(rl->wal, WAL_HOLD_TURN, false);
     if (rl->changed && !rl->stopping) {
         rl->changed = false;
         rl_net_members(rl);

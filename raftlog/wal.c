@@ -361,7 +361,7 @@ static bool place_restart(struct wal *w, struct wal_append *a)
 /* Place what waits, in order. */
 static void place(struct wal *w)
 {
-    if (w->failed != 0 || w->starved || w->held) {
+    if (w->failed != 0 || w->starved || w->held != 0) {
         return;
     }
     while (w->waiting_first != NULL) {
@@ -447,9 +447,9 @@ int wal_append(struct wal *w, struct wal_append *a)
     return 0;
 }
 
-void wal_hold(struct wal *w, bool hold)
+void wal_hold(struct wal *w, enum wal_hold why, bool hold)
 {
-    w->held = hold;
+    w->held = hold ? w->held | why : w->held & ~(unsigned)why;
     place(w);
 }
 

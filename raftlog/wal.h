@@ -115,9 +115,15 @@ struct wal_append {
  * segment) and ERR_IO (the log has failed): done is not called. */
 int wal_append(struct wal *w, struct wal_append *a);
 
-/* While held, appends are taken and wait; when no longer, they go out in their order. What was
- * under way goes on. */
-void wal_hold(struct wal *w, bool hold);
+/* Why appends are held back: until what they follow is on disk; until a turn's frames are sent. */
+enum wal_hold {
+    WAL_HOLD_GUARD = 1,
+    WAL_HOLD_TURN = 2
+};
+
+/* While held for any reason, appends are taken and wait; when no longer, they go out in their
+ * order. What was under way goes on. */
+void wal_hold(struct wal *w, enum wal_hold why, bool hold);
 
 /* An append that found no room, as it was. */
 int wal_retry(struct wal *w, struct wal_append *a);

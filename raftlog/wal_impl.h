@@ -94,9 +94,9 @@ struct wal {
     uint32_t cut_at;
     bool cut;
     bool full;
-    bool held;    /* wal_hold(). */
-    bool starved; /* No room for the next segment; known when all under way has come back. */
-    int failed;   /* 0, or what everything fails with until all that is under way has come back. */
+    unsigned held; /* enum wal_hold. */
+    bool starved;  /* No room for the next segment; known when all under way has come back. */
+    int failed;    /* 0, or what everything fails with until all that is under way has come back. */
     uint32_t dirty_end; /* Bytes of the active segment up to here may have been written by a batch
                            that failed; 0: none. */
 

@@ -54,6 +54,7 @@ eventually 10 "it beats again" has_beats a 10
 
 run_tiny b 'h2 7' -incoming unix:stream
 wait_until 10 "it listens" test -S stream
+wait_until 20 "the target listens" test -S stream
 qmp a migrate '{"uri":"unix:stream"}' >/dev/null
 eventually 20 "it is migrated" migrated a
 eventually 10 "it knows its new host" said b '^MOVED counter=[0-9]+ run=3 epoch=7 host=h2$'

@@ -103,7 +103,8 @@ etcd_up() {
         address=$(host_address "$h")
         mkdir -p "$LAB_DIR/etcd/$h"
         chmod 700 "$LAB_DIR/etcd/$h"
-        ip netns exec "$(netns_of "$h")" etcd --name "$h" --data-dir "$LAB_DIR/etcd/$h" \
+        # In a session of its own, as our daemons are: the scheduler shares time among sessions.
+        setsid ip netns exec "$(netns_of "$h")" etcd --name "$h" --data-dir "$LAB_DIR/etcd/$h" \
             --listen-client-urls "http://$address:2379" --advertise-client-urls "http://$address:2379" \
             --listen-peer-urls "http://$address:2380" \
             --initial-advertise-peer-urls "http://$address:2380" --initial-cluster "$cluster" \

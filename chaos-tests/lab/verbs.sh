@@ -22,6 +22,7 @@ usage: ./lab VERB [--dir DIR]
   test [--quick] [NAME...]         build and run all tests, or those named
   bench log [--json] [--seconds N] commits per second and latency, beside etcd
   bench soak [--json] [--minutes N] load on a busy machine: is anybody elected needlessly?
+  chaos [--seed S] [--seeds N] ... simulated pools under faults, on virtual time
 
 DIR is where a lab keeps everything; default $QUORATE_LAB_DIR or ~/.quorate-lab.
 TEXT
@@ -170,14 +171,21 @@ take_dir() {
 }
 
 # One call of ./lab at a time works on one lab.
+unlock_lab() {
+    # Whoever else holds the lock keeps its file.
+    if ! lab_exists && flock -n 9 2>/dev/null; then
+        rm -f "$LAB_DIR.lock"
+    fi
+}
+
 lock_lab() {
+    trap unlock_lab EXIT
     mkdir -p "$(dirname "$LAB_DIR")"
     # Whoever had the lock before may have deleted the file: then what is locked here is no longer it.
     until [[ $LAB_DIR.lock -ef /proc/self/fd/9 ]]; do
         exec 9>"$LAB_DIR.lock"
         flock -w 600 9 || die "another ./lab works in $LAB_DIR"
     done
-    trap 'lab_exists || rm -f "$LAB_DIR.lock"' EXIT
 }
 
 lab_main() {
@@ -190,7 +198,7 @@ lab_main() {
             lock_lab
             "verb_$verb" "${LAB_WORDS[@]:1}"
             ;;
-        status | env | test | bench) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
+        status | env | test | bench | chaos) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
         help) lab_usage ;;
         *) usage_error "no verb '$verb'; ./lab --help lists them" ;;
     esac

@@ -57,6 +57,14 @@ void vhandle_stop(uv_handle_t *h)
     }
 }
 
+void uv_ref(uv_handle_t *h)
+{
+    if ((h->flags & VH_REF) == 0) {
+        h->flags |= VH_REF;
+        vloop_of(h->loop)->active += (h->flags & VH_ACTIVE) != 0;
+    }
+}
+
 void uv_unref(uv_handle_t *h)
 {
     if ((h->flags & VH_REF) != 0) {

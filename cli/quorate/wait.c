@@ -220,7 +220,10 @@ int wait_report(struct cli *cli, const struct api_op *op)
         cli_say(cli, "%s of %s was cancelled%s%s (operation %" PRIu64 ")", kind, op->subject,
                 *op->reason == '\0' ? "" : ": ", op->reason, op->id);
     } else {
-        cli_say(cli, "%s of %s failed: %s (operation %" PRIu64 ")", kind, op->subject, why, op->id);
+        /* Where it failed matters to a start: "this host" in the reason is that one. */
+        bool start = op->kind == OP_START && *op->dst != '\0';
+        cli_say(cli, "%s of %s%s%s failed: %s (operation %" PRIu64 ")", kind, op->subject,
+                start ? " on " : "", start ? op->dst : "", why, op->id);
     }
     int status = err_exit_status(code);
     /* Whatever the code: a failed operation is no success. */

@@ -12,7 +12,9 @@ void deadlines_begin(struct deadlines *d)
 
 static void drop(struct deadlines *d, uint32_t from, uint32_t to)
 {
-    memmove(d->list + from, d->list + to, (d->n - to) * sizeof *d->list);
+    if (to > from) {
+        memmove(d->list + from, d->list + to, (d->n - to) * sizeof *d->list);
+    }
     d->n -= to - from;
 }
 

@@ -27,7 +27,8 @@ static void a_locked_image_is_told_as_locked(void **state)
     start(w, &w->a, &one);
     struct hv_req req = {.op = HV_START, .spec = &two};
     assert_int_equal(run_op(w, &w->a, &req), ERR_LOCKED);
-    assert_non_null(strstr(req.err.msg, "Failed to get \"write\" lock"));
+    assert_non_null(strstr(req.err.msg, one.disks[0].path));
+    assert_non_null(strstr(req.err.msg, "is in use: end the process"));
     assert_int_equal(req.state, HV_GONE);
     struct hv_key key = key_of(&one);
     assert_int_equal(do_op(w, &w->a, HV_DESTROY, &key), 0);

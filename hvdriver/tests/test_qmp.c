@@ -141,6 +141,12 @@ static void a_lock_that_is_held_is_told_as_such(void **state)
     qemu_error(&to, &from, "let the guest run");
     assert_int_equal(to.code, ERR_LOCKED);
     assert_non_null(strstr(to.msg, "let the guest run: Failed to get"));
+    (void)err_set(&from, ERR_HYPERVISOR,
+                  "QEMU did not start: -device ide-hd: Failed to get \"write\" lock Is another "
+                  "process using the image [/a/b.img]?");
+    qemu_error(&to, &from, NULL);
+    assert_int_equal(to.code, ERR_LOCKED);
+    assert_non_null(strstr(to.msg, "the image /a/b.img is in use: end the process"));
     (void)err_set(&from, ERR_HYPERVISOR, "no");
     qemu_error(&to, &from, NULL);
     assert_int_equal(to.code, ERR_HYPERVISOR);

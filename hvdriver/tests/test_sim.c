@@ -1,6 +1,10 @@
 /* The conformance suite on driver sim, and what only driver sim can be made to do. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/util.h"
 
@@ -153,6 +157,50 @@ static void a_thousand_guests_start_and_are_adopted(void **state)
     free(reqs);
 }
 
+/* Plays a source that has sent everything and does not close: the connection. */
+static int lazy_source(const struct hv_req *in, const struct hv_spec *spec)
+{
+    char uuid[ID_TEXT_SIZE];
+    char text[256];
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)atoi(strrchr(in->ret_address, ':') + 1))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    int n = snprintf(text, sizeof text, "quorate-sim 1 %s %s\nend 5\n", in->ret_secret,
+                     id_text(&spec->uuid, uuid));
+    assert_int_equal(write(fd, text, (size_t)n), n);
+    return fd;
+}
+
+/* Found by the failure lab, seed 3096: the end of the old stream stopped the new one, and the
+ * migration hung. */
+static void a_guest_migrates_on_before_its_source_has_hung_up(void **state)
+{
+    struct world *w = *state;
+    host_open(w, &w->a, "a");
+    host_open(w, &w->b, "b");
+    struct hv_spec spec = a_guest(1, 2);
+    struct hv_spec next = a_guest(1, 3);
+    struct hv_key key = key_of(&spec);
+    struct hv_req in = {.op = HV_INCOMING_START, .spec = &spec, .address = "127.0.0.1"};
+    struct hv_req on = {.op = HV_INCOMING_START, .spec = &next, .address = "127.0.0.1"};
+    assert_int_equal(run_op(w, &w->a, &in), 0);
+    int fd = lazy_source(&in, &spec);
+    wait_state(w, &w->a, &key, HV_ARRIVED);
+    assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &key), 0);
+    assert_int_equal(run_op(w, &w->b, &on), 0);
+    struct hv_req move = {.op = HV_MIGRATE, .key = key, .live = true};
+    (void)str_copy(move.address, sizeof move.address, on.ret_address);
+    (void)str_copy(move.secret, sizeof move.secret, on.ret_secret);
+    sim_times(w->a.hv)->migrate_ms = 300;
+    submit(&w->a, &move);
+    wait_state(w, &w->a, &key, HV_OUTGOING);
+    (void)close(fd);
+    wait_done(w, &move);
+    assert_int_equal(move.err.code, 0);
+}
+
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, world_setup, world_teardown)
 
 int main(int argc, char **argv)
@@ -164,6 +212,7 @@ int main(int argc, char **argv)
         T(a_power_cut_takes_the_guests),
         T(a_damaged_stamp_is_a_guest_that_is_gone),
         T(a_thousand_guests_start_and_are_adopted),
+        T(a_guest_migrates_on_before_its_source_has_hung_up),
     };
     int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES);
     return failed + cmocka_run_group_tests_name("sim", tests, NULL, NULL);

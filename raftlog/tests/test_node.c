@@ -12,8 +12,9 @@ struct lab {
     struct node *node;
     struct err e;
     uint64_t now;
-    uint64_t acked; /* Highest last_index of a successful answer to an append. */
-    uint32_t sends; /* Of snapshots. */
+    uint64_t acked;                 /* Highest last_index of a successful answer to an append. */
+    uint32_t sends;                 /* Of snapshots. */
+    uint64_t refused, refused_last; /* The last refusal of an append: its two indices. */
     uint32_t done, code;
     uint32_t changed;
 };
@@ -50,6 +51,9 @@ static void sent(void *ctx, uint64_t to, enum node_channel channel, const void *
     if ((int)m.type == 0 && m.core.type == CORE_APPEND_RESULT &&
         m.core.append_result.rejected == 0) {
         lab->acked = max_u64(lab->acked, m.core.append_result.last_index);
+    } else if ((int)m.type == 0 && m.core.type == CORE_APPEND_RESULT) {
+        lab->refused = m.core.append_result.rejected;
+        lab->refused_last = m.core.append_result.last_index;
     }
     msg_done(&m);
 }
@@ -203,6 +207,28 @@ static void a_completion_out_of_order_is_an_error(void **state)
     node_free(lab.node);
 }
 
+/* Fills what will be the core's stack, where it keeps what it forgets to set. */
+static void spoil_the_stack(void)
+{
+    volatile uint8_t spoiled[16384];
+    memset((void *)(uintptr_t)spoiled, 0xa5, sizeof spoiled);
+    assert_int_equal(spoiled[100], 0xa5);
+}
+
+static void a_refusal_of_an_old_term_tells_nothing_of_our_memory(void **state)
+{
+    struct lab lab = lab_new(0);
+    (void)state;
+    lab_here(&lab);
+    leader_sends(&lab, 2, 3, 1, 2);
+    written(&lab, 3, 3);
+    spoil_the_stack();
+    leader_sends(&lab, 3, 2, 1, 1);
+    assert_int_equal(lab.refused, 1);
+    assert_int_equal(lab.refused_last, 0);
+    (void)node_free(lab.node);
+}
+
 static void bytes_that_are_no_message_are_malformed(void **state)
 {
     struct lab lab = lab_new(0);
@@ -290,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_late_completion_vouches_only_for_what_is_still_there),
         cmocka_unit_test(entries_that_come_back_wait_for_their_own_write),
         cmocka_unit_test(a_completion_out_of_order_is_an_error),
+        cmocka_unit_test(a_refusal_of_an_old_term_tells_nothing_of_our_memory),
         cmocka_unit_test(bytes_that_are_no_message_are_malformed),
         cmocka_unit_test(what_cannot_be_proposed_is_said_at_once_and_later),
         cmocka_unit_test(too_many_proposals_are_too_many),

@@ -307,7 +307,7 @@ static void what_is_held_waits_and_keeps_its_place(void **state)
     open_ok(&lab, true);
     lab_fill(&lab, 10, 1);
     assert_int_equal(lab_append(&lab, 11, 2, 1), 0);
-    wal_hold(lab.wal, true);
+    wal_hold(lab.wal, WAL_HOLD_TURN, true);
     assert_int_equal(lab_append(&lab, 8, 3, 2), 0);
     assert_int_equal(lab_append(&lab, 11, 1, 2), 0);
     uint32_t acked = lab.acked;
@@ -319,10 +319,14 @@ static void what_is_held_waits_and_keeps_its_place(void **state)
     assert_int_equal(lab.told.last, 12);
     assert_int_equal(lab.told.terms[8], 1); /* Nothing of what was held is on the disk. */
     lab_forget(&lab);
-    wal_hold(lab.wal, true);
+    wal_hold(lab.wal, WAL_HOLD_TURN, true);
     assert_int_equal(lab_append(&lab, 8, 3, 2), 0);
+    wal_hold(lab.wal, WAL_HOLD_GUARD, true);
     assert_int_equal(lab_append(&lab, 11, 1, 2), 0);
-    wal_hold(lab.wal, false);
+    wal_hold(lab.wal, WAL_HOLD_TURN, false);
+    simdisk_drain(lab.sd);
+    assert_int_equal(lab.acked, 0); /* There is another reason. */
+    wal_hold(lab.wal, WAL_HOLD_GUARD, false);
     simdisk_drain(lab.sd);
     lab_close(&lab);
     open_ok(&lab, false);

@@ -15,7 +15,7 @@ $ quorate guest pause busy
 ! quorate: guest busy is stopped: only a running guest can be paused
 [4]
 $ quorate guest start sick
-! quorate: start of web1 failed: qemu: could not open /boot/none (operation 59)
+! quorate: start of web1 on h2 failed: qemu: could not open /boot/none (operation 59)
 [1]
 $ quorate guest start late
 ! quorate: start of web1 was cancelled (operation 60)
@@ -140,5 +140,5 @@ $ quorate op wait 59 --json
   "reason": "qemu: could not open /boot/none",
   "user": ""
 }
-! quorate: start of web1 failed: qemu: could not open /boot/none (operation 59)
+! quorate: start of web1 on h2 failed: qemu: could not open /boot/none (operation 59)
 [1]
