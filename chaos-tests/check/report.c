@@ -94,6 +94,9 @@ static bool belongs(struct topic *t, const struct rec *r, uint32_t number)
     if (r->kind == REC_MASTER) {
         return r->master.host == r->master.master;
     }
+    if (r->kind == REC_CALL) {
+        yes = yes || map_get(&t->calls, r->call.client, r->call.call) != NULL;
+    }
     if (r->kind == REC_CALL && yes) {
         *map_at(&t->calls, r->call.client, r->call.call, 1) = 1;
     }
@@ -131,6 +134,9 @@ static void put_excerpt(const struct scene *s, const struct finding *f, struct b
 
     for (uint32_t i = 0; i < f->n_recs; i++) {
         const struct rec *r = &s->h->recs[f->recs[i]];
+        if (r->kind == REC_ANSWER) {
+            *map_at(&t.calls, r->answer.client, r->answer.call, 1) = 1;
+        }
         t.index = t.index == 0 ? field_of(r, "index") : t.index;
         t.seq = t.seq == 0 ? field_of(r, "seq") : t.seq;
         t.request = t.request == 0 ? field_of(r, "request") : t.request;

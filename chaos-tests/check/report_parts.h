@@ -9,6 +9,9 @@
 #define SHOWN_SEGMENTS 6000 /* Of one kind; a picture of more is a smear, and slow. */
 #define CALL_ROWS      12
 
+/* Beside the states of a copy: it would execute, but its host is frozen. */
+#define SEG_COPY_FROZEN 4
+
 enum segment_kind {
     SEG_POWER,
     SEG_LEADS,

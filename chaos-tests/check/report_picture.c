@@ -91,7 +91,7 @@ static void put_box(const struct pic *p, const struct box *b)
 static const char *const power_class[] = {"up", "down", "stuck", "frozen", "off"};
 static const char *const power_label[] = {"", "daemon not running", "daemon stands still", "frozen",
                                           "no power"};
-static const char *const copy_word[] = {"gone", "incoming", "running", "paused"};
+static const char *const copy_word[] = {"gone", "incoming", "running", "paused", "frozen"};
 static const char *const result_word[] = {"ok", "refused", "unknown", "no answer"};
 static const char *const move_word[] = {"prepared", "transferring", "switched", "aborted", "ended"};
 

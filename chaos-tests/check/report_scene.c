@@ -132,6 +132,26 @@ static void take_copy(struct walk *w, const struct rec *r, uint32_t number)
     *at = seg;
 }
 
+/* What runs on a host stands still while it is frozen, and goes on when it thaws. */
+static void freeze_copies(struct walk *w, const struct rec *r, uint32_t number)
+{
+    bool frozen = r->host.power == HOST_IS_FROZEN;
+    uint32_t from = frozen ? COPY_RUNNING : SEG_COPY_FROZEN;
+
+    for (size_t i = 0; i < w->copies.n; i++) {
+        size_t seg = w->copies.rows[i].value;
+        struct segment next;
+        if (seg == NO_SEGMENT || w->s->seg[seg].host != r->host.host ||
+            w->s->seg[seg].state != from) {
+            continue;
+        }
+        next = w->s->seg[seg];
+        next.state = frozen ? SEG_COPY_FROZEN : COPY_RUNNING;
+        end(w, &seg, r->at_us);
+        w->copies.rows[i].value = begin(w, number, next);
+    }
+}
+
 static void take_power(struct walk *w, const struct rec *r, uint32_t number)
 {
     uint16_t host = r->host.host;
@@ -146,6 +166,7 @@ static void take_power(struct walk *w, const struct rec *r, uint32_t number)
         end(w, &w->leads[host], r->at_us);
     }
     if (power != HOST_IS_OFF) {
+        freeze_copies(w, r, number);
         return;
     }
     end(w, &w->lease[host], r->at_us);
