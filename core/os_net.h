@@ -41,10 +41,11 @@ int os_net_may_listen(const struct addr *at, bool lab_network, struct err *e);
 
 /* Whether this process is in a network namespace of its own, so that an address that is not local
  * is still one of a lab: the namespace is not that of process 1 (or process 1's cannot be read, as
- * for an unprivileged user, or it is not the machine's, as in a PID namespace), and it has no default route, IPv4 or IPv6, so that nothing beyond the
- * networks wired into it can be reached or answered. A namespace made by `lab` has only its bridge.
- * Process 1 of a container shares the container's namespace, so a daemon in a container on a routed
- * network is told no by the route. ERR_DENIED says which half failed.
+ * for an unprivileged user, or it is not the machine's, as in a PID namespace), and it has no
+ * default route, IPv4 or IPv6, so that nothing beyond the networks wired into it can be reached or
+ * answered. A namespace made by `lab` has only its bridge. Process 1 of a container shares the
+ * container's namespace, so a daemon in a container on a routed network is told no by the route.
+ * ERR_DENIED says which half failed.
  *
  * What it does not see: a router that somebody wires into the namespace's own network. */
 int os_net_is_lab(struct err *e);

@@ -221,8 +221,17 @@ void vhost_power_on(struct vhost *h)
 
 /* --- the hypervisor */
 
+/* A daemon that stops closes its driver first of all and frees it: not to be used any more. */
+static bool has_driver(const struct vhost *h)
+{
+    return h->proc != NULL && !h->daemon->stopping;
+}
+
 void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
 {
+    if (!has_driver(h)) {
+        return;
+    }
     struct proc *before = proc_enter(h->proc);
     switch (what) {
     case 0: (void)sim_guest_poweroff(h->daemon->hv, key); break;
@@ -236,7 +245,9 @@ void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
 
 void vhost_fail_next(struct vhost *h, enum hv_op op, int code)
 {
-    sim_fail_next(h->daemon->hv, op, code);
+    if (has_driver(h)) {
+        sim_fail_next(h->daemon->hv, op, code);
+    }
 }
 
 /* --- looking */

@@ -25,8 +25,8 @@ struct deadlines {
     uint32_t at; /* In a round: before this one all were looked at. */
 };
 
-/* A round looks at every open operation, in order of its number: begin, look for each, end. What was
- * not looked at in a round has ended and is forgotten. */
+/* A round looks at every open operation, in order of its number: begin, look for each, end. What
+ * was not looked at in a round has ended and is forgotten. */
 void deadlines_begin(struct deadlines *d);
 
 /* True: its time is over, propose its end. One without a deadline, or whose outcome is decided (a

@@ -1,4 +1,5 @@
-/* Configuration files: any bytes are read to the end or refused, and what was read can be asked for. */
+/* Configuration files: any bytes are read to the end or refused, and what was read can be asked
+ * for. */
 
 #include "core/buf.h"
 #include "core/config.h"

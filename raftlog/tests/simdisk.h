@@ -47,7 +47,8 @@ void simdisk_run(struct simdisk *sd, uint64_t now_us);
 void simdisk_drain(struct simdisk *sd);
 
 /* The process dies (and with `power` the machine): nothing under way completes any more. Files that
- * were open must still be closed by their owners, or by simdisk_close_files(). The disk can be taken again. */
+ * were open must still be closed by their owners, or by simdisk_close_files(). The disk can be
+ * taken again. */
 void simdisk_crash(struct simdisk *sd, bool power);
 
 enum simdisk_fault {
