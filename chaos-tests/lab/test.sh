@@ -46,7 +46,7 @@ step_format() { c_files | (cd "$LAB_ROOT" && xargs clang-format --dry-run -Werro
 
 step_shell() {
     cd "$LAB_ROOT" || return
-    shellcheck -x lab .ci/run chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
+    shellcheck -x lab .ci/run cli/tests/test_install chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
 }
 
 step_tidy() {
