@@ -129,9 +129,9 @@ struct hv_info {
     enum hv_state state;
     uint32_t memory_mib;
     uint32_t vcpus;
+    int32_t vnc_display;          /* -1: none. */
     uint64_t started_ms;          /* Wall time. */
     int64_t pid;                  /* Of its process; 0 if it has none. */
-    int32_t vnc_display;          /* -1: none. */
     char console[LIMIT_PATH + 1]; /* Unix socket of its serial console; "" if none. */
     char log[LIMIT_PATH + 1];     /* File that keeps what the console said; "" if none. */
 };

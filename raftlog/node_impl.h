@@ -42,9 +42,8 @@ struct writes {
     uint32_t n;
 };
 
-// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): there is one, and its order is for
-// readers.
-struct node {
+/* There is one, and its order is for readers. */
+struct node { // NOLINT(clang-analyzer-optin.performance.Padding)
     struct node_options options;
     char address[LIMIT_ADDRESS + 1];
     struct rng rng;

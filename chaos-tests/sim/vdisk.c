@@ -100,12 +100,12 @@ static void closed_now(void *ctx)
     copy.closed(copy.ctx);
 }
 
-void disk_os_close(struct disk *d, void (*closed)(void *ctx), void *ctx)
+void disk_os_close(struct disk *base, void (*closed)(void *ctx), void *ctx)
 {
     struct proc *p = proc_now;
     struct machine *m = p->machine;
     struct closing *c = world_new(1, sizeof *c);
-    (void)d;
+    (void)base;
     *c = (struct closing){.closed = closed, .ctx = ctx};
     simdisk_finish(m->disk);
     simdisk_release(m->disk);
@@ -114,9 +114,9 @@ void disk_os_close(struct disk *d, void (*closed)(void *ctx), void *ctx)
     vloop_later(p, closed_now, c);
 }
 
-void disk_os_counts(struct disk *d, uint64_t *ret_syncs, uint64_t *ret_writes)
+void disk_os_counts(struct disk *base, uint64_t *ret_syncs, uint64_t *ret_writes)
 {
-    (void)d;
+    (void)base;
     *ret_syncs = 0;
     *ret_writes = 0;
 }

@@ -103,9 +103,9 @@ void sock_linger_none(struct sock *s)
     s->linger_none = true;
 }
 
-void sock_watch(struct sock *s, void (*fn)(void *ctx), void *ctx)
+void sock_watch(struct sock *s, void (*changed)(void *ctx), void *ctx)
 {
-    s->changed = fn;
+    s->changed = changed;
     s->ctx = ctx;
 }
 

@@ -119,6 +119,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 /* Not through links, not into other file systems. */
 static void remove_tree(const char *dir)
 {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): it shares nothing but the working directory's name
     (void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 

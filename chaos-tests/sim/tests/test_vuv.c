@@ -217,7 +217,7 @@ static void a_loop_without_handles_ends(void **state)
     assert_true(loop_ended);
 }
 
-static void work_(uv_work_t *w)
+static void do_work(uv_work_t *w)
 {
     (void)w;
     mark('w');
@@ -235,8 +235,8 @@ static void work_runs_once_and_is_told_later(void **state)
     static uv_work_t w;
     static uv_work_t cancelled;
     struct proc *before = proc_enter(a.proc);
-    (void)uv_queue_work(&a.loop, &w, work_, work_done);
-    (void)uv_queue_work(&a.loop, &cancelled, work_, work_done);
+    (void)uv_queue_work(&a.loop, &w, do_work, work_done);
+    (void)uv_queue_work(&a.loop, &cancelled, do_work, work_done);
     assert_int_equal(uv_cancel((uv_req_t *)&cancelled), 0);
     assert_string_equal(trace, "");
     proc_leave(before);
