@@ -31,7 +31,7 @@ static void sim_slow(struct hv *hv)
 static const struct conf_kind sim_kind = {.driver = "sim",
                                           .kernel = "/proc/self/exe",
                                           .model = "",
-                                          .beat_ms = 100,
+                                          .beat_ms = 10,
                                           .counter = sim_counter,
                                           .guest_does = sim_does,
                                           .kill = sim_is_killed,
