@@ -265,7 +265,7 @@ int config_arguments(struct config *c, int argc, const char *const argv[], struc
             return err_set(e, ERR_INVALID, "--%s: a value is missing", c->rows[i].key);
         }
         if (value_set(c, i, value, strlen(value), /*flag=*/true, e) != 0) {
-            return err_wrap(e, "--");
+            return e->code;
         }
     }
     return 0;
