@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <jansson.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -483,6 +484,7 @@ static void a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later(v
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_transcript_runs_as_written),
         cmocka_unit_test(a_lost_answer_is_asked_for_again_and_nothing_is_done_twice),

@@ -1,6 +1,7 @@
 /* Client and server together: calls, errors, notices, pipelining, addresses. */
 #include <pwd.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -369,6 +370,7 @@ static void other_protocols_are_handed_over_with_their_bytes(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_is_answered_over_both_kinds_of_socket),
         cmocka_unit_test(a_unix_socket_tells_who_asks_and_tcp_does_not),
