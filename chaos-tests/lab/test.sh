@@ -6,7 +6,7 @@
 # shellcheck shell=bash
 
 SKIPPED=77
-STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy fuzz)
+STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy fuzz coverage)
 QUICK_STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy)
 
 step_build() {
@@ -59,6 +59,18 @@ step_tidy() {
 step_fuzz() {
     build_preset fuzz "$LAB_ROOT/build-fuzz"
     run_ctest "$LAB_ROOT/build-fuzz"
+}
+
+# What share of our lines the unit tests run: a figure, not a limit.
+step_coverage() {
+    local dir=$LAB_ROOT/build-coverage
+    build_preset coverage "$dir"
+    find "$dir" -name '*.gcda' -delete
+    run_ctest "$dir"
+    find "$dir" -name '*.gcda' -not -path '*test*' -print0 | xargs -0 gcov -n 2>/dev/null |
+        awk -F"[':% ]+" '/^File/ {own = $2 ~ /\.c$/ && $2 !~ /(^|\/)(tests|bench|tools)\//}
+            /^Lines executed/ && own {hit += $3 * $5 / 100; all += $5; own = 0}
+            END {printf "= %.1f %% of %d lines\n", 100 * hit / all, all}'
 }
 
 # The stories, in order of their names; in a quick run those that say so in their first lines.
