@@ -25,6 +25,9 @@ refused 8 "another process listens on $AT:7077" another_daemon "$LAB_DIR/x" --li
 refused 2 "--colour: unknown option; see --help" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --colour red
 refused 2 "election_ms" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --election-ms 1
 refused 2 "heartbeat_ms: must be at most a third" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --heartbeat-ms 150
+# In a network that others can reach (this machine's, not a lab's closed one) nobody listens in clear.
+refused 8 "listen on 0.0.0.0:7078: connections are not encrypted yet" quorated --name x --data-dir "$LAB_DIR/x/data" \
+    --run-dir "$LAB_DIR/x/run" --log-dir "$LAB_DIR/x/log" --socket "" --driver sim --listen 0.0.0.0:7078
 DRIVER=vmware refused 8 'this program has no driver' another_daemon "$LAB_DIR/x" --listen "$AT:7078"
 check "h1 answers as before" host_answers h1
 

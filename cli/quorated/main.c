@@ -130,8 +130,7 @@ static int check_listen(const struct config *c, struct err *e)
     if (rc != 0) {
         return err_wrap(e, "listen");
     }
-    rc = os_net_may_listen(&a, config_bool(c, "lab_network"), e);
-    return rc == 0 ? 0 : err_wrap(e, "listen");
+    return os_net_may_listen(&a, config_bool(c, "lab_network"), e);
 }
 
 static struct daemon_options options_of(const struct config *c)
