@@ -80,22 +80,53 @@ static void stale_text(const struct outcome *o, struct buf *out)
                o->name, name, o->b, o->a);
 }
 
-/* What a field that was refused must look like; "": nothing to add. */
-static const char *field_rule(const char *field)
+#define NAME_RULE "letters, digits, '.', '_' and '-', the first a letter or digit"
+
+/* What a field that was refused must look like, where the state machine looks beyond its limits;
+ * NULL: nothing to add. */
+static const char *field_rule(const struct outcome *o)
 {
     static const struct {
+        const char *command; /* NULL: of any. */
         const char *field;
         const char *rule;
-    } rules[] = {
-        {"name", ", expected letters, digits, '.', '_' and '-', the first a letter or digit"},
-        {"address", ", expected HOST:PORT or [V6]:PORT"},
-        {"ha", ", expected on or off"}};
+    } rules[] = {{NULL, "name", NAME_RULE},
+                 {"pool_init", "host", NAME_RULE},
+                 {"guest_migrate", "host", "another host than the one it is on"},
+                 {NULL, "address", "HOST:PORT or [V6]:PORT"},
+                 {NULL, "ha", "on or off"},
+                 {NULL, "voters", "an odd number"},
+                 {"pool_set_level", "level", "no less than it is"},
+                 {NULL, "kernel", "/PATH or REPOSITORY:PATH"},
+                 {NULL, "ramdisk", "/PATH or REPOSITORY:PATH"},
+                 {NULL, "path", "/PATH or REPOSITORY:PATH"},
+                 {"repo_new", "source", "an absolute path"},
+                 {NULL, "boot", "of the letters c, d and n"},
+                 {NULL, "device", "each device once"},
+                 {NULL, "format", "raw, qcow2 or vmdk"},
+                 {NULL, "mac", "XX:XX:XX:XX:XX:XX"},
+                 {NULL, "maxmem_mib", "no less than memory_mib"},
+                 {NULL, "preferred", "names of hosts with commas, or any"}};
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (strcmp(rules[i].field, field) == 0) {
+        if (strcmp(rules[i].field, o->detail) == 0 &&
+            (rules[i].command == NULL || strcmp(rules[i].command, o->name) == 0)) {
             return rules[i].rule;
         }
     }
-    return "";
+    return NULL;
+}
+
+/* A setting's limits are those of the row that keeps it: in the command 0 means "as it is". */
+static void field_limits(const struct outcome *o, struct buf *out)
+{
+    const struct field *f = strcmp(o->name, "pool_set") == 0 ? schema_find(&schema_pool, o->detail)
+                            : strcmp(o->name, "guest_set") == 0
+                                ? schema_find(&schema_guest_config, o->detail)
+                                : NULL;
+    if (f != NULL && f->kind == FIELD_U32) {
+        buf_printf(out, ", expected %" PRIu64 " to %" PRIu64 "%s%s", f->min, f->max,
+                   f->unit[0] == '\0' ? "" : " ", f->unit);
+    }
 }
 
 /* "guest create: field ha: invalid value, expected on or off" */
@@ -110,7 +141,13 @@ static void field_text(const struct outcome *o, struct buf *out)
     if (o->detail[0] != '\0') {
         buf_printf(out, ": field %s", o->detail);
     }
-    buf_printf(out, ": %s%s", err_text(-(int)o->code), field_rule(o->detail));
+    buf_printf(out, ": %s", err_text(-(int)o->code));
+    const char *rule = field_rule(o);
+    if (rule != NULL) {
+        buf_printf(out, ", expected %s", rule);
+    } else {
+        field_limits(o, out);
+    }
 }
 
 static void in_use_text(const struct outcome *o, struct buf *out)

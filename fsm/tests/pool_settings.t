@@ -1,15 +1,15 @@
 given pool h1 h2
 when pool_set voters=4
-then INVALID field voters
+then INVALID field voters: invalid value, expected an odd number
 when pool_set voters=3 ha=off host_timeout_ms=1500
 then pool - voters=3 ha=off host_timeout_ms=1500
 then event pool.changed
 when pool_set voters=3
 then no event pool.changed
 when pool_set host_timeout_ms=10
-then INVALID pool set: field host_timeout_ms
+then INVALID pool set: field host_timeout_ms: invalid value, expected 200 to 600000 ms
 when pool_set ha=yes
-then INVALID field ha
+then INVALID field ha: invalid value, expected on or off
 when pool_set name=new-name start_timeout_ms=5s
 then pool - name=new-name start_timeout_ms=5000
 when guest_create name=w host=h1
