@@ -73,7 +73,7 @@ change_pool() {
     eventually 20 "the second repository is gone" no_longer quorate repo show second
     refused 3 "not found" quorate guest start nobody
     refused 3 "not found" quorate guest create x --image nothing
-    refused 2 "" quorate guest create 'no spaces' --image tiny
+    refused 2 "field name: invalid value, expected letters" quorate guest create 'no spaces' --image tiny
     unset QUORATE_CONNECT
 }
 

@@ -39,10 +39,10 @@ names_for_scripts() {
 pool_verbs() {
     quietly pool set --host-timeout-ms 2500
     [[ $(q pool settings --json | rows | jq .host_timeout_ms) == 2500 ]] || fail "pool set did nothing"
-    q_refused 2 "" pool set --lease-ms 1000 --lease-renew-ms 900
+    q_refused 2 "a lease is renewed three times in its length" pool set --lease-ms 1000 --lease-renew-ms 900
     quietly pool set --host-timeout-ms 2000
     q_refused 4 "level" pool set-level 2
-    q_refused 4 "" pool init again
+    q_refused 4 "already exists" pool init again
     quietly pool log stats
     quietly log stats
     quietly version
@@ -94,7 +94,7 @@ guest_verbs() {
     quietly guest unpause "$g"
     quietly guest set "$g" --priority 9
     quietly guest migrate "$g" "$(host_but "$(guest_field "$g" host)")"
-    q_refused 4 "" op cancel "$op"
+    q_refused 4 "operation $op" op cancel "$op"
     quietly guest shutdown "$g" --timeout 30
     eventually 10 "$g is off" guest_is "$g" stopped
     quietly guest start "$g"
