@@ -77,7 +77,7 @@
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \
-    F(enm,  state,           guest_state, OPT,   0,  6,             0,    "",    "State") \
+    F(enm,  state,           guest_state, OPT,   0,  7,             0,    "",    "State") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
     F(u32,  vcpus,           _,          OPT,    0,  512,           0,    "",    "Virtual CPUs") \
     F(u32,  memory_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Memory") \

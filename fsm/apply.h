@@ -107,6 +107,8 @@ bool on_off(const char *text, bool *v);
 bool check_config(struct apply *a, const struct guest_config *c);
 /* Whether the host takes this guest, or reject with the reason. */
 bool check_place(struct apply *a, const struct guest *g, const char *host);
+/* Whether no other guest of its group `apart` is on the host or on its way there, or reject. */
+bool check_alone(struct apply *a, const struct guest *g, const char *host);
 /* The repository's name in "name:path", or false for an absolute path. */
 bool repo_of_path(const char *path, char out[LIMIT_NAME + 1]);
 

@@ -144,7 +144,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  lease_renew_ms,  _,          OPT,    1,  60000,         500,  "ms",  "A host renews its lease this often") \
     F(u32,  kill_margin_ms,  _,          OPT,    100, 60000,        500,  "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
-    F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this")
+    F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
+    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -187,7 +188,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
     F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start") \
-    F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard")
+    F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard") \
+    F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -232,6 +232,8 @@ Options:
   --on-poweroff destroy|restart|preserve When the guest powers off (default destroy)
   --on-reboot destroy|restart|preserve When the guest reboots (default restart)
   --on-crash destroy|restart|preserve When the guest crashes (default restart)
+  --apart TEXT                Never on one host with another guest of this group
+  --together TEXT             On one host with the guests of this group, where that is possible
   --config FILE               Read a file vm.cfg first (quorate help vm.cfg)
 
 Other options:
