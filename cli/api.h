@@ -29,6 +29,24 @@
 
 #include "fsm/fsm.h"
 
+/* Why a host cannot take a guest (cli/quorated/placement.h has the rules). */
+enum place_no {
+    PLACE_FITS,
+    PLACE_LEAVES,
+    PLACE_STATE,
+    PLACE_FENCED,
+    PLACE_MAINTENANCE,
+    PLACE_CAN_RUN,
+    PLACE_PREFERRED,
+    PLACE_REPO,
+    PLACE_APART,
+    PLACE_MEMORY,
+    PLACE_VCPUS,
+    PLACE_REFUSED,
+    PLACE_BUSY
+};
+extern const struct enum_names enum_place_no;
+
 /* clang-format off */
 /*    kind  name             aux         flags   min max            def   unit   help */
 #define API_HELLO_FIELDS(F) \
@@ -121,6 +139,17 @@
     F(u64,  elections,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Times this host stood for election since its start") \
     F(bool, disk_full,       _,          OPT,    0,  1,             0,    "",    "No room to accept more") \
     F(u64,  longest_turn_us, _,          OPT,    0,  UINT64_MAX,    0,    "us",  "Longest loop turn since the last look")
+#define API_PLACE_FIELDS(F) \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
+    F(enm,  verdict,         place_no,   OPT,    0,  12,            0,    "",    "Whether it could take the guest, or what stands against it") \
+    F(bool, best,            _,          OPT,    0,  1,             0,    "",    "Would be chosen now") \
+    F(bool, here,            _,          OPT,    0,  1,             0,    "",    "Has the guest") \
+    F(u64,  score,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Memory that would be left, and one; 2^40 for each guest to be together with; 0: no candidate") \
+    F(u64,  free_mib,        _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory that is free, without the guest") \
+    F(u32,  needed_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Memory that the guest needs") \
+    F(u32,  together,        _,          OPT,    0,  LIMIT_GUESTS,  0,    "",    "Guests there that it is to be together with") \
+    F(u64,  entry,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Log entry, and operation, that put the guest there; 0: not known any more") \
+    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "The same in words")
 /* clang-format on */
 
 SCHEMA_STRUCT(api_hello, API_HELLO_FIELDS)
@@ -129,9 +158,10 @@ SCHEMA_STRUCT(api_host, API_HOST_FIELDS)
 SCHEMA_STRUCT(api_guest, API_GUEST_FIELDS)
 SCHEMA_STRUCT(api_op, API_OP_FIELDS)
 SCHEMA_STRUCT(api_log, API_LOG_FIELDS)
+SCHEMA_STRUCT(api_place, API_PLACE_FIELDS)
 
 extern const struct schema schema_api_hello, schema_api_pool, schema_api_host, schema_api_guest,
-    schema_api_op, schema_api_log;
+    schema_api_op, schema_api_log, schema_api_place;
 
 struct api_query {
     const char *name; /* "guest.list". */
@@ -142,7 +172,7 @@ struct api_query {
 /* pool.status (api_pool, one row), host.list, host.show (api_host), guest.list (api_guest),
  * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
- * pool.settings (pool). */
+ * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

@@ -44,6 +44,7 @@ const struct noun nouns[] = {
     {"repo", "Storage repositories"},
     {"op", "Operations: work under way, and what ended"},
     {"log", "The replicated log"},
+    {"explain", "Why things are as they are"},
     {NULL, NULL},
 };
 
@@ -76,6 +77,8 @@ static const struct query_verb {
     {"op show", "op.show", "Show an operation", &schema_args_id, NULL, 0, NULL},
     {"log stats", "log.stats", "Show the log of the host that answers", &schema_args_none, NULL, 0,
      NULL},
+    {"explain guest", "place.list", "Show every host as a place for a guest, and what decided",
+     &schema_args_name, NULL, 0, NULL},
     {"list", "guest.list", "As guest list", &schema_args_none, NULL, VERB_REST | VERB_OLD, "NAME"},
 };
 

@@ -6,11 +6,6 @@
 
 #include "core/util.h"
 
-static const char *const names_place_no[] = {
-    "fits", "leaves", "state",  "fenced", "maintenance", "can_run", "preferred",
-    "repo", "apart",  "memory", "vcpus",  "refused",     "busy"};
-const struct enum_names enum_place_no = {names_place_no, ARRAY_LEN(names_place_no)};
-
 /* Above any amount of memory. */
 #define SCORE_TOGETHER (UINT64_C(1) << 40)
 

@@ -18,24 +18,8 @@
 #ifndef CLI_QUORATED_PLACEMENT_H
 #define CLI_QUORATED_PLACEMENT_H
 
+#include "cli/api.h"
 #include "fsm/fsm.h"
-
-enum place_no {
-    PLACE_FITS,
-    PLACE_LEAVES,
-    PLACE_STATE,
-    PLACE_FENCED,
-    PLACE_MAINTENANCE,
-    PLACE_CAN_RUN,
-    PLACE_PREFERRED,
-    PLACE_REPO,
-    PLACE_APART,
-    PLACE_MEMORY,
-    PLACE_VCPUS,
-    PLACE_REFUSED,
-    PLACE_BUSY
-};
-extern const struct enum_names enum_place_no;
 
 /* The hosts of a view, with what they have and what is taken. */
 struct place_host {

@@ -10,6 +10,7 @@
 #include "core/uv_loop.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/explain.h"
 
 #define QUERY_DEADLINE_MS 10000u
 #define QUERY_ROWS        5000u
@@ -244,6 +245,17 @@ static void rows_guest_show(struct rows *r)
     }
 }
 
+static void rows_place_list(struct rows *r)
+{
+    static struct guest g;
+    static struct api_place places[LIMIT_HOSTS];
+    int rc = fsm_get_guest(r->v, r->p->subject, &g);
+    rows_missing(r, rc, "guest");
+    uint32_t n = rc == 0 ? explain_places(r->v, &g, places) : 0;
+    for (uint32_t i = 0; i < n && rows_put(r, &places[i], ""); i++) {
+    }
+}
+
 /* --- repositories */
 
 static void rows_repo_list(struct rows *r)
@@ -387,7 +399,7 @@ static const struct maker makers[] = {
     {"guest.list", rows_guest_list},   {"guest.show", rows_guest_show},
     {"repo.list", rows_repo_list},     {"repo.show", rows_repo_show},
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
-    {"log.stats", rows_log_stats},
+    {"place.list", rows_place_list},   {"log.stats", rows_log_stats},
 };
 
 static void rows_make(struct rows *r)

@@ -7,6 +7,7 @@
 #include "core/tests/cm.h"
 #include "core/util.h"
 
+#include "cli/quorated/explain.h"
 #include "cli/quorated/placement.h"
 #include "cli/tests/state.h"
 
@@ -221,11 +222,45 @@ static void what_the_caller_placed_is_taken(void **state)
     (void)state_close(f);
 }
 
+static void the_guest_is_not_in_its_own_way_and_the_entry_is_named(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "guest_create name=g host=h2 memory_mib=900",
+        "guest_report name=g host=h2 epoch=1 what=started",
+        "guest_create name=a host=h1 memory_mib=200",
+        "host_set name=h3 can_run=off",
+        "guest_migrate name=g host=h4", /* Entry 13. */
+        "migrate_prepared op=13 host=h4 address=h4:99",
+        "migrate_switch op=13 host=h2",
+    };
+    struct fsm *f = state_open();
+    static struct api_place rows[LIMIT_HOSTS];
+    static struct guest g;
+    state_must(f, pool, ARRAY_LEN(pool));
+    state_must(f, lines, ARRAY_LEN(lines));
+    struct fsm_view *v = fsm_view_open(f);
+    assert_int_equal(fsm_get_guest(v, "g", &g), 0);
+    assert_int_equal(explain_places(v, &g, rows), 4);
+    assert_string_equal(rows[0].reason, "h1 has 800 MiB free, 900 MiB needed");
+    assert_int_equal(rows[0].verdict, PLACE_MEMORY);
+    assert_true(rows[1].best && !rows[1].here);
+    assert_int_equal(rows[1].score, 101);
+    assert_string_equal(rows[2].reason, "h3 is set not to run guests");
+    assert_true(rows[3].here && !rows[3].best && rows[3].verdict == PLACE_FITS);
+    assert_int_equal(rows[3].entry, 13);
+    assert_string_equal(rows[3].reason, "h4 has 1000 MiB free, 900 MiB needed; it is here by a "
+                                        "migrate of anna in entry 13");
+    (void)fsm_view_close(v);
+    (void)state_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_are_chosen_by_the_rules),
         cmocka_unit_test(what_the_caller_placed_is_taken),
+        cmocka_unit_test(the_guest_is_not_in_its_own_way_and_the_entry_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,9 @@ $ quorate
 ! The replicated log:
 !   log stats          Show the log of the host that answers
 ! 
+! Why things are as they are:
+!   explain guest      Show every host as a place for a guest, and what decided
+! 
 ! And:
 !   events             Show what changed, and with --follow what changes
 !   version            Show the version of this program
@@ -139,6 +142,9 @@ Operations: work under way, and what ended:
 
 The replicated log:
   log stats          Show the log of the host that answers
+
+Why things are as they are:
+  explain guest      Show every host as a place for a guest, and what decided
 
 And:
   events             Show what changed, and with --follow what changes
