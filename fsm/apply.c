@@ -358,6 +358,7 @@ void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, c
     a->f->sys.ops_open--;
     a->f->sys.ops_ended++;
     emit_op(a, "op.ended", o);
+    evacuation_count(a, o);
     drop_old_ops(a);
 }
 

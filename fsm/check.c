@@ -231,6 +231,8 @@ bool check_place(struct apply *a, const struct guest *g, const char *host)
         reason = "down";
     } else if (h.maintenance) {
         reason = "maintenance";
+    } else if (h.evacuation != 0) {
+        reason = "evacuating";
     } else if (!h.can_run) {
         reason = "can_run";
     } else if (!prefers(g, host)) {

@@ -416,11 +416,12 @@ void cmd_guest_migrate(struct apply *a, const void *record)
         reject_field(a, "host");
         return;
     }
-    if (!check_place(a, &old, c->host)) {
+    if (!check_parent(a, c->parent, old.host) || !check_place(a, &old, c->host)) {
         return;
     }
     struct guest g = old;
     struct op o = op_make(a, OP_MIGRATE, &g);
+    o.parent = c->parent;
     o.phase = OP_PHASE_PREPARE;
     o.dst_epoch = give_epoch(a);
     o.live = c->live;

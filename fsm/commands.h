@@ -86,6 +86,19 @@ extern const struct enum_names enum_guest_report_what;
 #define CMD_lease_settled(F) \
     F(u32,  lease_ms,        _,          REQ,    1000, 60000,       0,    "ms",  "Setting since which the master waited") \
     F(u64,  term,            _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the master that waited; the entry must stand under it")
+#define CMD_host_maintenance(F) \
+    F(str,  mode,            _,          REQ,    2,  3,             0,    "",    "on or off") \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(bool, evacuate,        _,          OPT,    0,  1,             1,    "",    "Migrate its guests away; off leaves them") \
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time")
+#define CMD_host_evacuate(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although not every guest has a place to go to")
+#define CMD_evacuation_end(F) \
+    F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
+    F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "0: the host is empty; else why it cannot be emptied") \
+    F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "The same in words")
 #define CMD_repo_new(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   id,              _,          AUTO,   16, 16,            0,    "",    "Identity") \
@@ -146,7 +159,8 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
     F(bool, live,            _,          OPT,    0,  1,             1,    "",    "The guest runs while it is copied") \
     F(u32,  rate_mib_per_s,  _,          OPT,    0,  1000000,       0,    "MiB/s", "Bandwidth limit; 0 is none") \
-    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
+    F(u64,  parent,          _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Evacuation that it is part of, which must be under way")
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \

@@ -28,6 +28,9 @@ SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_evacuate
+SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_shell
 SCHEMA_DEFINE(args_shell, ARGS_SHELL_FIELDS)
 #undef SCHEMA_RECORD
@@ -175,6 +178,10 @@ static void from_command(const struct command *c, struct verb *ret)
                          .flags = VERB_REQUEST | VERB_WAITS};
     if (c->number == COMMAND_guest_migrate) {
         ret->extra = "host";
+    } else if (c->number == COMMAND_host_evacuate) {
+        ret->args = &schema_args_evacuate;
+        ret->command = NULL; /* What is typed is not its record. */
+        ret->run = run_evacuate;
     }
 }
 

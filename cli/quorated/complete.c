@@ -6,6 +6,7 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/evacuation.h"
 #include "cli/quorated/placement.h"
 #include "cli/quorated/template.h"
 
@@ -90,6 +91,19 @@ static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, str
     return pick(v, &g, g.host, c->host, e);
 }
 
+/* What cannot be done to its end is refused before it begins. */
+static int complete_evacuate(struct fsm_view *v, const struct cmd_host_evacuate *c, struct err *e)
+{
+    struct evacuation_plan p;
+    if (c->force) {
+        return 0;
+    }
+    evacuation_plan(v, c->name, &p);
+    int rc = evacuation_check(&p, c->name, e);
+    evacuation_plan_done(&p);
+    return rc == 0 ? 0 : err_wrap(e, "host evacuate (--force moves the others)");
+}
+
 bool complete_needs_state(const struct command *c, const void *record)
 {
     if (c->number == COMMAND_guest_create) {
@@ -102,7 +116,7 @@ bool complete_needs_state(const struct command *c, const void *record)
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
     }
-    return false;
+    return c->number == COMMAND_host_evacuate;
 }
 
 int complete_command(struct daemon *d,
@@ -119,6 +133,9 @@ int complete_command(struct daemon *d,
     }
     if (c->number == COMMAND_guest_migrate) {
         return complete_migrate(v, record, e);
+    }
+    if (c->number == COMMAND_host_evacuate) {
+        return complete_evacuate(v, record, e);
     }
     if (c->number == COMMAND_repo_new) {
         struct cmd_repo_new *repo = record;

@@ -36,6 +36,7 @@ void place_census_take(struct fsm_view *v, struct place_census *ret)
             .fenced = h.fenced,
             .maintenance = h.maintenance,
             .can_run = h.can_run,
+            .evacuating = h.evacuation != 0,
             .memory_mib = h.memory_mib,
             .vcpus_max = percent == 0 ? UINT64_MAX : h.cpus * percent / 100,
         };
@@ -131,8 +132,11 @@ why_not(struct fsm_view *v, const struct place_ask *ask, struct place_verdict *p
     if (h->fenced || h->state != HOST_UP) {
         return h->fenced ? PLACE_FENCED : PLACE_STATE;
     }
-    if (h->maintenance || !h->can_run) {
-        return h->maintenance ? PLACE_MAINTENANCE : PLACE_CAN_RUN;
+    if (h->maintenance || h->evacuating) {
+        return h->maintenance ? PLACE_MAINTENANCE : PLACE_EVACUATING;
+    }
+    if (!h->can_run) {
+        return PLACE_CAN_RUN;
     }
     if (!prefers(g, h->name)) {
         return PLACE_PREFERRED;
@@ -193,6 +197,7 @@ void place_reason(const struct place_verdict *p, const struct guest *g, char *re
         return;
     case PLACE_FENCED: text = "is fenced"; break;
     case PLACE_MAINTENANCE: text = "is in maintenance"; break;
+    case PLACE_EVACUATING: text = "is being emptied"; break;
     case PLACE_CAN_RUN: text = "is set not to run guests"; break;
     case PLACE_PREFERRED: text = "is not among its preferred hosts"; break;
     case PLACE_REPO:

@@ -4,10 +4,11 @@
  * was true of the view may not be true of the log's end.
  *
  * A host is a candidate unless one of these holds, the first of which is its reason: it is the host
- * that the guest is to leave; not up; fenced; in maintenance; set not to run guests; not among the
- * guest's preferred hosts; lacks a repository of its disks, kernel or RAM disk; has, or is to get,
- * a guest from which it is to be apart; too little memory; too few processors (`vcpu_percent`); the
- * caller's `may_host` says no; as many starts are under way there as the caller allows.
+ * that the guest is to leave; not up; fenced; in maintenance; being emptied; set not to run guests;
+ * not among the guest's preferred hosts; lacks a repository of its disks, kernel or RAM disk; has,
+ * or is to get, a guest from which it is to be apart; too little memory; too few processors
+ * (`vcpu_percent`); the caller's `may_host` says no; as many starts are under way there as the
+ * caller allows.
  *
  * Memory counts as taken by every guest that the host owns, running or not, and by every migration
  * on its way to it; the census adds what the caller has placed since it looked.
@@ -25,7 +26,7 @@
 struct place_host {
     char name[LIMIT_NAME + 1];
     uint32_t state;
-    bool fenced, maintenance, can_run;
+    bool fenced, maintenance, can_run, evacuating;
     uint64_t memory_mib, taken_mib;
     uint64_t vcpus_max, vcpus_taken; /* Most virtual CPUs; UINT64_MAX: no limit. */
     uint32_t starts;                 /* Starts and incoming migrations under way. */

@@ -7,6 +7,7 @@
 #include "core/tests/cm.h"
 #include "core/util.h"
 
+#include "cli/quorated/evacuation.h"
 #include "cli/quorated/explain.h"
 #include "cli/quorated/placement.h"
 #include "cli/tests/state.h"
@@ -255,11 +256,65 @@ static void the_guest_is_not_in_its_own_way_and_the_entry_is_named(void **state)
     (void)state_close(f);
 }
 
+static void an_evacuation_is_planned_largest_first(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "guest_create name=small host=h1 memory_mib=100",
+        "guest_create name=large host=h1 memory_mib=600",
+        "guest_create name=pinned host=h1 memory_mib=50 preferred=h1",
+        "guest_create name=starting host=h1 memory_mib=50",
+        "guest_report name=small host=h1 epoch=1 what=started",
+        "guest_report name=large host=h1 epoch=2 what=started",
+        "guest_report name=pinned host=h1 epoch=3 what=started",
+        "guest_create name=x host=h2 memory_mib=350",
+        "guest_create name=y host=h3 memory_mib=950",
+        "host_maintenance mode=on name=h4",
+        "host_evacuate name=h1",
+    };
+    static const struct {
+        const char *guest, *host, *reason;
+    } expect[] = {
+        {"large", "h2", ""},
+        {"small", "", "no host has 100 MiB free: the roomiest of 2, h2, has 50 MiB"},
+        {"pinned", "",
+         "no host can take it: of 4, the nearest, h2 is not among its preferred hosts"},
+        {"starting", "", "operation 12 is under way"},
+    };
+    struct fsm *f = state_open();
+    struct evacuation_plan p;
+    state_must(f, pool, ARRAY_LEN(pool));
+    state_must(f, lines, ARRAY_LEN(lines));
+    struct fsm_view *v = fsm_view_open(f);
+    evacuation_plan(v, "h1", &p);
+    assert_int_equal(p.n, ARRAY_LEN(expect));
+    for (uint32_t i = 0; i < p.n; i++) {
+        assert_string_equal(p.moves[i].guest, expect[i].guest);
+        assert_string_equal(p.moves[i].host, expect[i].host);
+        assert_string_equal(p.moves[i].reason, expect[i].reason);
+    }
+    assert_int_equal(p.n_can, 1);
+    assert_int_equal(p.n_under_way, 1);
+    assert_int_equal(p.n_no_place, 2);
+    struct err e = {0};
+    assert_int_equal(evacuation_check(&p, "h1", &e), ERR_NO_ROOM);
+    assert_string_equal(e.msg,
+                        "2 of 4 guests cannot leave h1: small (100 MiB): no host has 100 MiB "
+                        "free: the roomiest of 2, h2, has 50 MiB");
+    evacuation_plan_done(&p);
+    evacuation_plan(v, "h4", &p);
+    assert_int_equal(p.n, 0);
+    assert_int_equal(evacuation_check(&p, "h4", &e), 0);
+    (void)fsm_view_close(v);
+    (void)state_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_are_chosen_by_the_rules),
         cmocka_unit_test(what_the_caller_placed_is_taken),
+        cmocka_unit_test(an_evacuation_is_planned_largest_first),
         cmocka_unit_test(the_guest_is_not_in_its_own_way_and_the_entry_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,8 @@ $ quorate
 !   host remove        Remove a host from the pool
 !   host set           Change attributes of a host
 !   host fence         Declare that a host is off and its guests are not running
+!   host maintenance   Let a host take no guests, and move those it has away
+!   host evacuate      Move all guests of a host to others, running
 !   host list          List the hosts
 !   host show          Show a host
 ! 
@@ -110,6 +112,8 @@ The machines of the pool:
   host remove        Remove a host from the pool
   host set           Change attributes of a host
   host fence         Declare that a host is off and its guests are not running
+  host maintenance   Let a host take no guests, and move those it has away
+  host evacuate      Move all guests of a host to others, running
   host list          List the hosts
   host show          Show a host
 
