@@ -29,6 +29,25 @@
 
 #include "fsm/fsm.h"
 
+/* Why a host cannot take a guest (cli/quorated/placement.h has the rules). */
+enum place_no {
+    PLACE_FITS,
+    PLACE_LEAVES,
+    PLACE_STATE,
+    PLACE_FENCED,
+    PLACE_MAINTENANCE,
+    PLACE_EVACUATING,
+    PLACE_CAN_RUN,
+    PLACE_PREFERRED,
+    PLACE_REPO,
+    PLACE_APART,
+    PLACE_MEMORY,
+    PLACE_VCPUS,
+    PLACE_REFUSED,
+    PLACE_BUSY
+};
+extern const struct enum_names enum_place_no;
+
 /* clang-format off */
 /*    kind  name             aux         flags   min max            def   unit   help */
 #define API_HELLO_FIELDS(F) \
@@ -73,11 +92,12 @@
     F(bool, can_run,         _,          OPT,    0,  1,             0,    "",    "Runs guests") \
     F(u64,  raft_id,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Member number") \
     F(u64,  incarnation,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Starts of its daemon") \
-    F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program")
+    F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away")
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \
-    F(enm,  state,           guest_state, OPT,   0,  6,             0,    "",    "State") \
+    F(enm,  state,           guest_state, OPT,   0,  7,             0,    "",    "State") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
     F(u32,  vcpus,           _,          OPT,    0,  512,           0,    "",    "Virtual CPUs") \
     F(u32,  memory_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Memory") \
@@ -90,8 +110,8 @@
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  5,             0,    "",    "Kind") \
-    F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \
@@ -109,7 +129,9 @@
     F(u32,  resume_ms,       _,          OPT,    0,  UINT32_MAX,    0,    "ms",  "Migration: stand-still from there until it ran at the target; 0: not known") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it failed: error number") \
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it failed, in words") \
-    F(str,  user,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Who asked")
+    F(str,  user,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Who asked") \
+    F(u64,  parent,          _,          OPT,    0,  UINT64_MAX,    0,    "",    "Migration: the evacuation that it is part of") \
+    F(u32,  moved,           _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: guests that were moved")
 #define API_LOG_FIELDS(F) \
     F(u64,  term,            _,          OPT,    0,  UINT64_MAX,    0,    "",    "Term") \
     F(u64,  first_index,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Oldest entry in the log") \
@@ -121,6 +143,22 @@
     F(u64,  elections,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Times this host stood for election since its start") \
     F(bool, disk_full,       _,          OPT,    0,  1,             0,    "",    "No room to accept more") \
     F(u64,  longest_turn_us, _,          OPT,    0,  UINT64_MAX,    0,    "us",  "Longest loop turn since the last look")
+#define API_MOVE_FIELDS(F) \
+    F(str,  guest,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Where it would go; empty: it cannot be moved") \
+    F(u32,  memory_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Its memory") \
+    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it cannot")
+#define API_PLACE_FIELDS(F) \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
+    F(enm,  verdict,         place_no,   OPT,    0,  13,            0,    "",    "Whether it could take the guest, or what stands against it") \
+    F(bool, best,            _,          OPT,    0,  1,             0,    "",    "Would be chosen now") \
+    F(bool, here,            _,          OPT,    0,  1,             0,    "",    "Has the guest") \
+    F(u64,  score,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Memory that would be left, and one; 2^40 for each guest to be together with; 0: no candidate") \
+    F(u64,  free_mib,        _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory that is free, without the guest") \
+    F(u32,  needed_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Memory that the guest needs") \
+    F(u32,  together,        _,          OPT,    0,  LIMIT_GUESTS,  0,    "",    "Guests there that it is to be together with") \
+    F(u64,  entry,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Log entry, and operation, that put the guest there; 0: not known any more") \
+    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "The same in words")
 /* clang-format on */
 
 SCHEMA_STRUCT(api_hello, API_HELLO_FIELDS)
@@ -129,9 +167,11 @@ SCHEMA_STRUCT(api_host, API_HOST_FIELDS)
 SCHEMA_STRUCT(api_guest, API_GUEST_FIELDS)
 SCHEMA_STRUCT(api_op, API_OP_FIELDS)
 SCHEMA_STRUCT(api_log, API_LOG_FIELDS)
+SCHEMA_STRUCT(api_place, API_PLACE_FIELDS)
+SCHEMA_STRUCT(api_move, API_MOVE_FIELDS)
 
 extern const struct schema schema_api_hello, schema_api_pool, schema_api_host, schema_api_guest,
-    schema_api_op, schema_api_log;
+    schema_api_op, schema_api_log, schema_api_place, schema_api_move;
 
 struct api_query {
     const char *name; /* "guest.list". */
@@ -142,7 +182,8 @@ struct api_query {
 /* pool.status (api_pool, one row), host.list, host.show (api_host), guest.list (api_guest),
  * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
- * pool.settings (pool). */
+ * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
+ * move.list (api_move: where the guests of the host that is named would go). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

@@ -160,15 +160,16 @@ static bool runs(const struct guest *g)
     return g->state == GUEST_RUNNING || g->state == GUEST_MIGRATING;
 }
 
-static void put_memory(struct apply *a, char table, const char *host, const struct guest *g)
+static void put_needs(struct apply *a, char table, const char *host, const struct guest *g)
 {
     const struct key k = key_pair(table, host, g->name);
-    uint8_t memory[4];
-    store_u32(memory, g->config.memory_mib);
-    put_bytes(a, &k, memory, sizeof memory);
+    uint8_t needs[8];
+    store_u32(needs, g->config.memory_mib);
+    store_u32(needs + 4, g->config.vcpus);
+    put_bytes(a, &k, needs, sizeof needs);
 }
 
-static void del_memory(struct apply *a, char table, const char *host, const struct guest *g)
+static void del_needs(struct apply *a, char table, const char *host, const struct guest *g)
 {
     const struct key k = key_pair(table, host, g->name);
     del_row(a, &k);
@@ -176,12 +177,12 @@ static void del_memory(struct apply *a, char table, const char *host, const stru
 
 void reserve(struct apply *a, const char *host, const struct guest *g)
 {
-    put_memory(a, 't', host, g);
+    put_needs(a, 't', host, g);
 }
 
 void unreserve(struct apply *a, const char *host, const struct guest *g)
 {
-    del_memory(a, 't', host, g);
+    del_needs(a, 't', host, g);
 }
 
 /* What refers to a guest for as long as it is there. */
@@ -210,6 +211,28 @@ static void index_guest(struct apply *a, const struct guest *g, bool there)
     }
 }
 
+static void index_group(struct apply *a, char table, const char *group, const char *guest, bool in)
+{
+    const struct key k = key_pair(table, group, guest);
+    if (group[0] != '\0' && in) {
+        put_bytes(a, &k, NULL, 0);
+    } else if (group[0] != '\0') {
+        del_row(a, &k);
+    }
+}
+
+static void index_groups(struct apply *a, const struct guest *old, const struct guest *g)
+{
+    if (strcmp(old->apart, g->apart) != 0) {
+        index_group(a, 'a', old->apart, g->name, /*in=*/false);
+        index_group(a, 'a', g->apart, g->name, /*in=*/true);
+    }
+    if (strcmp(old->together, g->together) != 0) {
+        index_group(a, 'w', old->together, g->name, /*in=*/false);
+        index_group(a, 'w', g->together, g->name, /*in=*/true);
+    }
+}
+
 void save_guest(struct apply *a, const struct guest *old, struct guest *g)
 {
     static const struct guest none;
@@ -225,11 +248,12 @@ void save_guest(struct apply *a, const struct guest *old, struct guest *g)
     }
     sys->running += runs(g) ? 1 : 0;
     sys->running -= runs(old) ? 1 : 0;
+    index_groups(a, old, g);
     if (strcmp(g->host, old->host) != 0 && old->host[0] != '\0') {
-        del_memory(a, 'g', old->host, old);
+        del_needs(a, 'g', old->host, old);
     }
     if (g->host[0] != '\0') {
-        put_memory(a, 'g', g->host, g);
+        put_needs(a, 'g', g->host, g);
     }
     const struct key k = key_name('G', g->name);
     put_row(a, &k, &schema_guest, g);
@@ -240,6 +264,8 @@ void drop_guest(struct apply *a, const struct guest *g)
     assert(g->host[0] == '\0');
     const struct key k = key_name('G', g->name);
     index_guest(a, g, /*there=*/false);
+    index_group(a, 'a', g->apart, g->name, /*in=*/false);
+    index_group(a, 'w', g->together, g->name, /*in=*/false);
     del_row(a, &k);
     a->f->sys.guests--;
 }
@@ -332,6 +358,7 @@ void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, c
     a->f->sys.ops_open--;
     a->f->sys.ops_ended++;
     emit_op(a, "op.ended", o);
+    evacuation_count(a, o);
     drop_old_ops(a);
 }
 

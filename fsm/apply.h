@@ -13,6 +13,9 @@
 #define MAX_RESTARTS 5
 #define RAN_WELL_MS  60000u
 
+/* Migrations of an evacuation that fail in a row before it is given up. */
+#define EVACUATION_FAILURES 5
+
 /* Operations that ended and are kept. */
 #define OPS_KEPT 1000
 
@@ -107,6 +110,8 @@ bool on_off(const char *text, bool *v);
 bool check_config(struct apply *a, const struct guest_config *c);
 /* Whether the host takes this guest, or reject with the reason. */
 bool check_place(struct apply *a, const struct guest *g, const char *host);
+/* Whether no other guest of its group `apart` is on the host or on its way there, or reject. */
+bool check_alone(struct apply *a, const struct guest *g, const char *host);
 /* The repository's name in "name:path", or false for an absolute path. */
 bool repo_of_path(const char *path, char out[LIMIT_NAME + 1]);
 
@@ -137,6 +142,17 @@ void op_begin(struct apply *a, struct op *o);
 void op_save(struct apply *a, const struct op *o);
 /* End it; `code` as in the log (without sign). The phase ABORTED stays, any other becomes ENDED. */
 void op_end(struct apply *a, struct op *o, enum op_state state, uint32_t code, const char *detail);
+
+/* End the host's evacuation, if there is one. Does not save the host. */
+void evacuation_stop(struct apply *a,
+                     struct host *h,
+                     enum op_state state,
+                     uint32_t code,
+                     const char *detail);
+/* A migration ended that may have been part of one. */
+void evacuation_count(struct apply *a, const struct op *child);
+/* Whether this evacuation of the host is under way (0: none is asked for), or reject. */
+bool check_parent(struct apply *a, uint64_t parent, const char *host);
 
 /* Next run epoch. */
 uint64_t give_epoch(struct apply *a);

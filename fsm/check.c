@@ -175,6 +175,47 @@ static bool prefers(const struct guest *g, const char *host)
     return g->preferred_n == 0;
 }
 
+bool check_alone(struct apply *a, const struct guest *g, const char *host)
+{
+    const struct key all = key_pair('a', g->apart, "");
+    struct key k = all;
+    struct kv_row row;
+    while (g->apart[0] != '\0' && rows_seek_after(a->t, &k, all.n, &row) == 0 &&
+           row.key_len - all.n <= LIMIT_NAME) {
+        char name[LIMIT_NAME + 1] = "";
+        memcpy(name, row.key + all.n, row.key_len - all.n);
+        k = key_pair('a', g->apart, name);
+        if (strcmp(name, g->name) != 0 && rows_concerns(a->t, name, host)) {
+            struct outcome *o = reject(a, ERR_IN_USE, "host", host);
+            (void)str_copy(o->detail, sizeof o->detail, name);
+            (void)str_copy(o->what, sizeof o->what, "apart");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_room(struct apply *a, const struct guest *g, const struct host *h)
+{
+    struct promised p = rows_promised(a->t, h->name);
+    uint64_t room = p.memory_mib < h->memory_mib ? h->memory_mib - p.memory_mib : 0;
+    uint64_t cpus = (uint64_t)h->cpus * a->f->pool.vcpu_percent / 100;
+    uint64_t idle = p.vcpus < cpus ? cpus - p.vcpus : 0;
+    if (g->config.memory_mib > room) {
+        struct outcome *o = reject(a, ERR_NO_ROOM, "host", h->name);
+        o->a = g->config.memory_mib;
+        o->b = room;
+        return false;
+    }
+    if (a->f->pool.vcpu_percent != 0 && g->config.vcpus > idle) {
+        struct outcome *o = reject(a, ERR_NO_ROOM, "vcpus", h->name);
+        o->a = g->config.vcpus;
+        o->b = idle;
+        return false;
+    }
+    return true;
+}
+
 bool check_place(struct apply *a, const struct guest *g, const char *host)
 {
     struct host h;
@@ -190,6 +231,8 @@ bool check_place(struct apply *a, const struct guest *g, const char *host)
         reason = "down";
     } else if (h.maintenance) {
         reason = "maintenance";
+    } else if (h.evacuation != 0) {
+        reason = "evacuating";
     } else if (!h.can_run) {
         reason = "can_run";
     } else if (!prefers(g, host)) {
@@ -199,13 +242,5 @@ bool check_place(struct apply *a, const struct guest *g, const char *host)
         (void)reject_state(a, "host", host, reason, h.state);
         return false;
     }
-    uint64_t reserved = rows_reserved_mib(a->t, host);
-    uint64_t room = reserved < h.memory_mib ? h.memory_mib - reserved : 0;
-    if (g->config.memory_mib > room) {
-        struct outcome *o = reject(a, ERR_NO_ROOM, "host", host);
-        o->a = g->config.memory_mib;
-        o->b = room;
-        return false;
-    }
-    return true;
+    return check_alone(a, g, host) && check_room(a, g, &h);
 }

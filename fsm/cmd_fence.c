@@ -97,6 +97,7 @@ static void fence(struct apply *a, struct host *h, bool all, const char *detail)
         h->since_ms = a->now_ms;
     }
     h->fenced = true;
+    evacuation_stop(a, h, OP_FAILED, -ERR_LOST, h->name);
     save_host(a, h);
     emit_host(a, "host.fenced", h, detail);
     free_guests(a, h->name, all);

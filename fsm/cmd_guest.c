@@ -40,6 +40,16 @@ static bool check_preferred(struct apply *a, char names[][LIMIT_NAME + 1], uint3
     return true;
 }
 
+static bool check_groups(struct apply *a, const struct guest *g)
+{
+    if ((g->apart[0] != '\0' && !name_ok(g->apart)) ||
+        (g->together[0] != '\0' && !name_ok(g->together))) {
+        reject_field(a, name_ok(g->apart) || g->apart[0] == '\0' ? "together" : "apart");
+        return false;
+    }
+    return true;
+}
+
 static bool uuid_is_new(struct apply *a, const struct id *uuid)
 {
     const struct key k = key_id('u', uuid);
@@ -82,8 +92,11 @@ void cmd_guest_create(struct apply *a, const void *record)
     g.config = c->config;
     g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
     g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
+    (void)str_copy(g.apart, sizeof g.apart, c->apart);
+    (void)str_copy(g.together, sizeof g.together, c->together);
     g.created_ms = a->now_ms;
-    if (!check_config(a, &g.config) || !check_preferred(a, g.preferred, g.preferred_n) ||
+    if (!check_groups(a, &g) || !check_config(a, &g.config) ||
+        !check_preferred(a, g.preferred, g.preferred_n) ||
         (c->start && !check_place(a, &g, c->host))) {
         return;
     }
@@ -277,6 +290,21 @@ static bool set_on_exit(struct apply *a, struct guest *g, const char *name, cons
     return true;
 }
 
+static void set_group(char *to, const char *text)
+{
+    if (text[0] != '\0') {
+        memset(to, 0, LIMIT_NAME + 1);
+        (void)str_copy(to, LIMIT_NAME + 1, strcmp(text, "none") == 0 ? "" : text);
+    }
+}
+
+/* A guest that is on a host stays there: it can enter a group only where that keeps what the group
+ * means. */
+static bool check_apart(struct apply *a, const struct guest *old, const struct guest *g)
+{
+    return strcmp(old->apart, g->apart) == 0 || g->host[0] == '\0' || check_alone(a, g, g->host);
+}
+
 static bool set_hardware(struct apply *a, struct guest *g, const struct cmd_guest_set *c)
 {
     struct guest_config *to = &g->config;
@@ -335,8 +363,10 @@ void cmd_guest_set(struct apply *a, const void *record)
         return;
     }
     g.priority = c->priority > 1000 ? g.priority : c->priority;
-    if (!set_hardware(a, &g, c) || !set_preferred(a, &g, c->preferred) ||
-        !set_on_exit(a, &g, "on_poweroff", c->on_poweroff) ||
+    set_group(g.apart, c->apart);
+    set_group(g.together, c->together);
+    if (!check_groups(a, &g) || !check_apart(a, &old, &g) || !set_hardware(a, &g, c) ||
+        !set_preferred(a, &g, c->preferred) || !set_on_exit(a, &g, "on_poweroff", c->on_poweroff) ||
         !set_on_exit(a, &g, "on_reboot", c->on_reboot) ||
         !set_on_exit(a, &g, "on_crash", c->on_crash) || !check_growth(a, &old, &g)) {
         return;
@@ -386,11 +416,12 @@ void cmd_guest_migrate(struct apply *a, const void *record)
         reject_field(a, "host");
         return;
     }
-    if (!check_place(a, &old, c->host)) {
+    if (!check_parent(a, c->parent, old.host) || !check_place(a, &old, c->host)) {
         return;
     }
     struct guest g = old;
     struct op o = op_make(a, OP_MIGRATE, &g);
+    o.parent = c->parent;
     o.phase = OP_PHASE_PREPARE;
     o.dst_epoch = give_epoch(a);
     o.live = c->live;

@@ -157,6 +157,7 @@ void cmd_host_remove(struct apply *a, const void *record)
     if (!c->force && refuse_if_used(a, &h)) {
         return;
     }
+    evacuation_stop(a, &h, OP_FAILED, -ERR_LOST, h.name);
     lose_guests(a, h.name);
     forget_in_repos(a, h.name);
     if (strcmp(a->f->pool.master, h.name) == 0) {
@@ -279,7 +280,7 @@ static void end_waiting(struct apply *a, const char *host)
             kv_fail(a->t, ERR_CORRUPT, "store: an open operation is not there");
             return;
         }
-        if (!waits_for(&o, host) || !guest_of(a, &o, &old)) {
+        if (o.kind == OP_EVACUATE || !waits_for(&o, host) || !guest_of(a, &o, &old)) {
             continue;
         }
         struct guest g = old;
@@ -306,6 +307,7 @@ void cmd_host_seen(struct apply *a, const void *record)
         set_host_state(a, &h, HOST_UP);
     } else if (!c->up && h.state == HOST_UP) {
         set_host_state(a, &h, HOST_DOWN);
+        evacuation_stop(a, &h, OP_FAILED, -ERR_LOST, h.name);
     } else {
         return; /* A host that is joining is up when it reports, not before. */
     }
@@ -325,6 +327,7 @@ void cmd_host_renew(struct apply *a, const void *record)
     }
     h.raft_id = a->f->pool.next_raft_id++;
     h.incarnation = 0;
+    evacuation_stop(a, &h, OP_FAILED, -ERR_LOST, h.name);
     set_host_state(a, &h, HOST_JOINING);
     save_pool(a);
     save_host(a, &h);

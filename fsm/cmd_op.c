@@ -32,9 +32,23 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
     case OP_DESTROY:
+    case OP_EVACUATE:
     case OP_MIGRATE: break;
     }
     return true;
+}
+
+/* What is being migrated at this moment goes on. It has no deadline that could pass. */
+static void end_evacuation(struct apply *a, const struct op *o, bool cancel)
+{
+    struct host h;
+    if (!cancel) {
+        reject_phase(a, o);
+    } else if (need_host(a, o->subject, &h)) {
+        evacuation_stop(a, &h, OP_CANCELLED, -ERR_CANCELLED, "");
+        save_host(a, &h);
+        emit_host(a, "host.changed", &h, "cancelled");
+    }
 }
 
 static void end_by_number(struct apply *a, uint64_t id, bool cancel)
@@ -46,6 +60,10 @@ static void end_by_number(struct apply *a, uint64_t id, bool cancel)
     }
     if (o.state != OP_RUNNING) {
         reject_phase(a, &o);
+        return;
+    }
+    if (o.kind == OP_EVACUATE) {
+        end_evacuation(a, &o, cancel);
         return;
     }
     if (!guest_of(a, &o, &old)) {

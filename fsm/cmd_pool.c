@@ -105,6 +105,10 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p)) {
         return;
     }
+    if (c->vcpu_percent <= schema_find(&schema_pool, "vcpu_percent")->max) {
+        p.vcpu_percent =
+            c->vcpu_percent; /* 0 is a value of it; left out, it is beyond its limit. */
+    }
     if (!schema_same(&schema_pool, &p, &a->f->pool)) {
         a->f->pool = p;
         save_pool(a);

@@ -51,6 +51,9 @@ SCHEMA_DEFINE(cmd_host_lease_over, CMD_host_lease_over)
 #define SCHEMA_RECORD cmd_lease_settled
 SCHEMA_DEFINE(cmd_lease_settled, CMD_lease_settled)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_maintenance
+SCHEMA_DEFINE(cmd_host_maintenance, CMD_host_maintenance)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_repo_new
 SCHEMA_DEFINE(cmd_repo_new, CMD_repo_new)
 #undef SCHEMA_RECORD
@@ -95,6 +98,12 @@ SCHEMA_DEFINE(cmd_guest_migrate, CMD_guest_migrate)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_report
 SCHEMA_DEFINE(cmd_guest_report, CMD_guest_report)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_evacuate
+SCHEMA_DEFINE(cmd_host_evacuate, CMD_host_evacuate)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_evacuation_end
+SCHEMA_DEFINE(cmd_evacuation_end, CMD_evacuation_end)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_migrate_prepared
 SCHEMA_DEFINE(cmd_migrate_prepared, CMD_migrate_prepared)

@@ -39,7 +39,8 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  lease_ms,        _,          OPT,    0,  60000,         0,    "ms",  "Length of a host lease") \
     F(u32,  lease_renew_ms,  _,          OPT,    0,  60000,         0,    "ms",  "A host renews its lease this often") \
     F(u32,  kill_margin_ms,  _,          OPT,    0,  60000,         0,    "ms",  "Protected guests are killed so long before the lease ends") \
-    F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths")
+    F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths") \
+    F(u32,  vcpu_percent,    _,          OPT,    0,  10001,         10001, "%",  "Most virtual CPUs a host takes, of its processors; 0: no limit")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -85,6 +86,19 @@ extern const struct enum_names enum_guest_report_what;
 #define CMD_lease_settled(F) \
     F(u32,  lease_ms,        _,          REQ,    1000, 60000,       0,    "ms",  "Setting since which the master waited") \
     F(u64,  term,            _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the master that waited; the entry must stand under it")
+#define CMD_host_maintenance(F) \
+    F(str,  mode,            _,          REQ,    2,  3,             0,    "",    "on or off") \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(bool, evacuate,        _,          OPT,    0,  1,             1,    "",    "Migrate its guests away; off leaves them") \
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time")
+#define CMD_host_evacuate(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although not every guest has a place to go to")
+#define CMD_evacuation_end(F) \
+    F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
+    F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "0: the host is empty; else why it cannot be emptied") \
+    F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "The same in words")
 #define CMD_repo_new(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   id,              _,          AUTO,   16, 16,            0,    "",    "Identity") \
@@ -111,7 +125,9 @@ extern const struct enum_names enum_guest_report_what;
     F(bool, ha,              _,          OPT,    0,  1,             0,    "",    "Restart elsewhere when its host is lost") \
     F(u32,  priority,        _,          OPT,    0,  1000,          100,  "",    "Restart order: higher first") \
     F(strs, preferred,       _,          OPT,    0,  8,             0,    "",    "Hosts it may run on") \
-    F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot")
+    F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
+    F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible")
 #define CMD_guest_start(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
@@ -135,13 +151,16 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  on_poweroff,     _,          OPT,    0,  15,            0,    "",    "destroy, restart or preserve") \
     F(str,  on_reboot,       _,          OPT,    0,  15,            0,    "",    "destroy, restart or preserve") \
     F(str,  on_crash,        _,          OPT,    0,  15,            0,    "",    "destroy, restart or preserve") \
-    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
+    F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group; none for no group") \
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible; none for no group")
 #define CMD_guest_migrate(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
     F(bool, live,            _,          OPT,    0,  1,             1,    "",    "The guest runs while it is copied") \
     F(u32,  rate_mib_per_s,  _,          OPT,    0,  1000000,       0,    "MiB/s", "Bandwidth limit; 0 is none") \
-    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
+    F(u64,  parent,          _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Evacuation that it is part of, which must be under way")
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \

@@ -56,7 +56,8 @@ enum op_kind {
     OP_DESTROY,
     OP_PAUSE,
     OP_UNPAUSE,
-    OP_MIGRATE
+    OP_MIGRATE,
+    OP_EVACUATE /* Of a host: its guests are migrated away, a few at a time. */
 };
 enum op_state {
     OP_RUNNING,
@@ -105,6 +106,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 #define GUEST_MEMORY_MIB 128u
 #define GUEST_VCPUS      1u
 
+/* Migrations that an evacuation has under way at most, whatever is asked. */
+#define LIMIT_PARALLEL 16
+
 /* What vm.cfg says of a guest: its hardware and how it boots. A guest that was created has memory and
  * CPUs; before that 0 is "not said". */
 #define GUEST_CONFIG_FIELDS(F) \
@@ -144,7 +148,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  lease_renew_ms,  _,          OPT,    1,  60000,         500,  "ms",  "A host renews its lease this often") \
     F(u32,  kill_margin_ms,  _,          OPT,    100, 60000,        500,  "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
-    F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this")
+    F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
+    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -163,7 +168,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  feature_level,   _,          OPT,    1,  1000,          1,    "",    "Highest format level its program knows") \
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
-    F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again")
+    F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again") \
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -187,7 +193,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
     F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start") \
-    F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard")
+    F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard") \
+    F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -201,8 +209,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  5,             0,    "",    "Kind") \
-    F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \
     F(str,  src,             _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Source host") \
@@ -219,7 +227,11 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it failed: an error number, without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What went wrong, in words") \
     F(str,  user,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Who asked") \
-    F(id,   request,         _,          OPT,    16, 16,            0,    "",    "Request that began it")
+    F(id,   request,         _,          OPT,    16, 16,            0,    "",    "Request that began it") \
+    F(u64,  parent,          _,          OPT,    0,  UINT64_MAX,    0,    "",    "Migration: the evacuation that it is part of") \
+    F(u32,  parallel,        _,          OPT,    0,  LIMIT_PARALLEL, 0,   "",    "Evacuation: most migrations at a time") \
+    F(u32,  moved,           _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: guests that were moved") \
+    F(u32,  failed,          _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: migrations that failed since one went well")
 
 #define EVENT_FIELDS(F) \
     F(u64,  seq,             _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number, without gaps") \

@@ -14,7 +14,7 @@
 #include "fsm/entity.h"
 
 /* Format of the store and of snapshots that this program writes; others are refused. */
-#define FSM_FORMAT 1
+#define FSM_FORMAT 2
 
 /* Highest feature level that this program knows. */
 #define FSM_FEATURE_LEVEL 1
@@ -147,6 +147,9 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
 /* Whether the host owns the guest, or it is on its way there. Much cheaper than getting the guest.
  */
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host);
+/* The next guest after *guest ("" to begin) in the group of this name: of those that are to be apart
+ * ('a') or with each other ('w'). `guest` has LIMIT_NAME + 1 bytes. False at the end. */
+bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *guest);
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret);
 int fsm_next_op(struct fsm_view *v, uint64_t after, struct op *ret);
 /* Operations that have not ended, in order. */
@@ -160,6 +163,9 @@ uint64_t fsm_last_event(struct fsm_view *v);  /* Newest; 0 when there is none. *
 
 /* Memory promised on a host: guests that it owns or that are on their way to it. */
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host);
+
+/* Its virtual CPUs as well. */
+void fsm_promised(struct fsm_view *v, const char *host, uint64_t *ret_mib, uint64_t *ret_vcpus);
 
 /* Guests that a host owns; their rows are not read. */
 uint32_t fsm_guests_on(struct fsm_view *v, const char *host);

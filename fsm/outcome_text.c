@@ -152,6 +152,10 @@ static void field_text(const struct outcome *o, struct buf *out)
 
 static void in_use_text(const struct outcome *o, struct buf *out)
 {
+    if (strcmp(o->what, "apart") == 0) {
+        buf_printf(out, "host %s has guest %s, from which it is to be apart", o->name, o->detail);
+        return;
+    }
     buf_printf(out, "%s %s is in use", o->what, o->name);
     if (o->detail[0] != '\0') {
         buf_printf(out, " by guest %s", o->detail);
@@ -192,6 +196,13 @@ static bool known_text(const struct outcome *o, struct buf *out)
         buf_printf(out, "too many %s: a pool has at most %" PRIu64, o->what, o->a);
         return true;
     case ERR_NO_ROOM:
+        if (strcmp(o->what, "vcpus") == 0) {
+            buf_printf(out,
+                       "not enough processors on %s: %" PRIu64 " virtual CPUs needed, %" PRIu64
+                       " left",
+                       o->name, o->a, o->b);
+            return true;
+        }
         buf_printf(out, "not enough room on %s: %" PRIu64 " MiB needed, %" PRIu64 " MiB free",
                    o->name, o->a, o->b);
         return true;

@@ -124,26 +124,41 @@ int rows_after(struct kv_txn *t, const struct key *k, const struct schema *s, vo
     return rc == 0 ? decode(t, &row, s, ret) : rc;
 }
 
-static uint64_t sum_memory(struct kv_txn *t, char table, const char *host)
+static void add_promised(struct kv_txn *t, char table, const char *host, struct promised *sum)
 {
     const struct key k = key_pair(table, host, "");
     struct kv_row row;
-    uint64_t sum = 0;
     int rc = kv_seek(t, k.b, k.n, &row);
     while (in_prefix(&k, k.n, rc, &row) == 0) {
-        if (row.value_len != 4) {
+        if (row.value_len != 8) {
             kv_fail(t, ERR_CORRUPT, "store: a row of an index");
-            return sum;
+            return;
         }
-        sum += load_u32(row.value);
+        sum->memory_mib += load_u32(row.value);
+        sum->vcpus += load_u32((const uint8_t *)row.value + 4);
         rc = kv_next(t, &row);
     }
+}
+
+struct promised rows_promised(struct kv_txn *t, const char *host)
+{
+    struct promised sum = {0};
+    add_promised(t, 'g', host, &sum);
+    add_promised(t, 't', host, &sum);
     return sum;
 }
 
 uint64_t rows_reserved_mib(struct kv_txn *t, const char *host)
 {
-    return sum_memory(t, 'g', host) + sum_memory(t, 't', host);
+    return rows_promised(t, host).memory_mib;
+}
+
+bool rows_concerns(struct kv_txn *t, const char *guest, const char *host)
+{
+    const struct key owned = key_pair('g', host, guest);
+    const struct key coming = key_pair('t', host, guest);
+    struct kv_row row;
+    return kv_get(t, owned.b, owned.n, &row) == 0 || kv_get(t, coming.b, coming.n, &row) == 0;
 }
 
 uint32_t rows_guests_on(struct kv_txn *t, const char *host)
@@ -192,7 +207,7 @@ int rows_check(const struct kv_row *row, struct err *e)
     uint8_t table = row->key_len == 0 ? 0 : row->key[0];
     const struct schema *s = schema_of(table);
     if (s == NULL) {
-        bool index = table != 0 && strchr("gtkuodr", table) != NULL;
+        bool index = table != 0 && strchr("gtawkuodr", table) != NULL;
         return index ? 0 : err_set(e, ERR_CORRUPT, "a row of an unknown table");
     }
     struct err why = {0};

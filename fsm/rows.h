@@ -8,8 +8,10 @@
  *
  * Indexes; each row is written and deleted together with the one it points to:
  *
- *   'g' host NUL guest      guests that a host owns: their memory in MiB
+ *   'g' host NUL guest      guests that a host owns: their memory in MiB, their virtual CPUs
  *   't' host NUL guest      guests on their way to a host: likewise
+ *   'a' group NUL guest     guests that are to be apart from each other: empty
+ *   'w' group NUL guest     guests that are to be with each other: empty
  *   'k' repo NUL guest      guests that use a repository: empty
  *   'u' uuid                name of the guest
  *   'o' number              operations that have not ended: empty
@@ -68,8 +70,15 @@ int rows_after(struct kv_txn *t, const struct key *k, const struct schema *s, vo
 int rows_seek_after(struct kv_txn *t, const struct key *k, size_t prefix, struct kv_row *ret);
 int rows_seek_from(struct kv_txn *t, const struct key *k, size_t prefix, struct kv_row *ret);
 
-/* Memory promised on a host. */
-uint64_t rows_reserved_mib(struct kv_txn *t, const char *host);
+/* What is promised on a host: to guests that it owns or that are on their way to it. */
+struct promised {
+    uint64_t memory_mib;
+    uint64_t vcpus;
+};
+struct promised rows_promised(struct kv_txn *t, const char *host);
+uint64_t rows_reserved_mib(struct kv_txn *t, const char *host); /* The memory of it. */
+/* Whether the host owns the guest, or it is on its way there. */
+bool rows_concerns(struct kv_txn *t, const char *guest, const char *host);
 /* Guests that a host owns; reads none of them. */
 uint32_t rows_guests_on(struct kv_txn *t, const char *host);
 

@@ -129,10 +129,20 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
 
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host)
 {
-    const struct key owned = key_pair('g', host, guest);
-    const struct key coming = key_pair('t', host, guest);
+    return rows_concerns(v->t, guest, host);
+}
+
+bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *guest)
+{
+    const struct key all = key_pair(group, name, "");
+    const struct key k = key_pair(group, name, guest);
     struct kv_row row;
-    return kv_get(v->t, owned.b, owned.n, &row) == 0 || kv_get(v->t, coming.b, coming.n, &row) == 0;
+    if (name[0] == '\0' || rows_seek_after(v->t, &k, all.n, &row) != 0) {
+        return false;
+    }
+    memset(guest, 0, LIMIT_NAME + 1);
+    memcpy(guest, row.key + all.n, min_u64(row.key_len - all.n, LIMIT_NAME));
+    return true;
 }
 
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret)
@@ -185,6 +195,13 @@ uint64_t fsm_last_event(struct fsm_view *v)
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host)
 {
     return rows_reserved_mib(v->t, host);
+}
+
+void fsm_promised(struct fsm_view *v, const char *host, uint64_t *ret_mib, uint64_t *ret_vcpus)
+{
+    struct promised p = rows_promised(v->t, host);
+    *ret_mib = p.memory_mib;
+    *ret_vcpus = p.vcpus;
 }
 
 uint32_t fsm_guests_on(struct fsm_view *v, const char *host)

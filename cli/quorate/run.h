@@ -11,11 +11,14 @@ int run_create(struct cli *cli, const struct parsed *p);
 int run_new(struct cli *cli, const struct parsed *p);
 int run_shutdown(struct cli *cli, const struct parsed *p);
 int run_migrate(struct cli *cli, const struct parsed *p);
+int run_evacuate(struct cli *cli, const struct parsed *p);
 int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
 
 /* run_query.c */
 int run_query(struct cli *cli, const struct parsed *p);
+/* The rows of this query as a table. */
+int run_rows(struct cli *cli, const struct parsed *p, const char *query, const char *subject);
 int run_info(struct cli *cli, const struct parsed *p);
 
 /* wait.c, events.c, help.c, completion.c */

@@ -179,6 +179,20 @@ int run_migrate(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_guest_migrate, &cmd);
 }
 
+int run_evacuate(struct cli *cli, const struct parsed *p)
+{
+    const struct args_evacuate *a = p->record;
+    struct cmd_host_evacuate cmd;
+    if (a->dry_run) {
+        return run_rows(cli, p, "move.list", a->name);
+    }
+    schema_init(command_by_number(COMMAND_host_evacuate)->schema, &cmd);
+    (void)str_copy(cmd.name, sizeof cmd.name, a->name);
+    cmd.parallel = a->parallel;
+    cmd.force = a->force;
+    return send_record(cli, COMMAND_host_evacuate, &cmd);
+}
+
 /* The guests that run, and the operations that shut them down. */
 struct running {
     struct buf names; /* NUL-terminated, one after the other. */

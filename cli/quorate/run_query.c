@@ -51,13 +51,17 @@ static int missing_names(struct cli *cli, const struct listing *ls)
     return status;
 }
 
-static int run_list(struct cli *cli, struct link *l, const struct parsed *p, struct err *e)
+static int run_list(struct cli *cli,
+                    struct link *l,
+                    const struct parsed *p,
+                    const struct api_query *q,
+                    const char *subject,
+                    struct err *e)
 {
-    const struct api_query *q = p->verb.query;
     CLEANUP(cleanup_free) bool *named = mem_new(p->n_rest + 1, sizeof *named);
     struct listing ls = {.table = table_new(cli, q->name, q->row), .p = p, .named = named};
     struct request_query rq = {.query = q,
-                               .subject = "",
+                               .subject = subject,
                                .deadline = link_deadline(l, QUERY_MS),
                                .row = list_row,
                                .ctx = &ls};
@@ -133,8 +137,20 @@ int run_query(struct cli *cli, const struct parsed *p)
     CLEANUP(buf_done) struct buf subject = {0};
     put_subject(p, &subject);
     int status = is_list(p->verb.query)
-                     ? run_list(cli, &l, p, &e)
+                     ? run_list(cli, &l, p, p->verb.query, (const char *)subject.data, &e)
                      : run_one(cli, &l, p->verb.query, (const char *)subject.data, &e);
+    link_done(&l);
+    return status;
+}
+
+int run_rows(struct cli *cli, const struct parsed *p, const char *query, const char *subject)
+{
+    struct link l;
+    struct err e = {0};
+    if (link_init(&l, cli, &e) != 0) {
+        return cli_fail(cli, &e);
+    }
+    int status = run_list(cli, &l, p, api_query_by_name(query), subject, &e);
     link_done(&l);
     return status;
 }

@@ -71,12 +71,26 @@ static const struct column op_columns[] = {
     {"BEGUN", "created_ms", SHOW_SINCE, true},
     {"REASON", "reason", SHOW_TEXT, false},
 };
+static const struct column place_columns[] = {
+    {"HOST", "host", SHOW_TEXT, false},  {"VERDICT", "verdict", SHOW_TEXT, false},
+    {"BEST", "best", SHOW_MARK, false},  {"HERE", "here", SHOW_MARK, false},
+    {"SCORE", "score", SHOW_TEXT, true}, {"FREE", "free_mib", SHOW_TEXT, true},
+    {"ENTRY", "entry", SHOW_TEXT, true}, {"REASON", "reason", SHOW_TEXT, false},
+};
+static const struct column move_columns[] = {
+    {"GUEST", "guest", SHOW_TEXT, false},
+    {"MEMORY", "memory_mib", SHOW_TEXT, true},
+    {"TO", "host", SHOW_TEXT, false},
+    {"REASON", "reason", SHOW_TEXT, false},
+};
 
 static const struct layout layouts[] = {
     {"guest.list", guest_columns, ARRAY_LEN(guest_columns)},
     {"host.list", host_columns, ARRAY_LEN(host_columns)},
     {"repo.list", repo_columns, ARRAY_LEN(repo_columns)},
     {"op.list", op_columns, ARRAY_LEN(op_columns)},
+    {"move.list", move_columns, ARRAY_LEN(move_columns)},
+    {"place.list", place_columns, ARRAY_LEN(place_columns)},
 };
 
 #define COLUMNS_MAX 16

@@ -28,6 +28,9 @@ SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_evacuate
+SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_shell
 SCHEMA_DEFINE(args_shell, ARGS_SHELL_FIELDS)
 #undef SCHEMA_RECORD
@@ -44,6 +47,7 @@ const struct noun nouns[] = {
     {"repo", "Storage repositories"},
     {"op", "Operations: work under way, and what ended"},
     {"log", "The replicated log"},
+    {"explain", "Why things are as they are"},
     {NULL, NULL},
 };
 
@@ -76,6 +80,8 @@ static const struct query_verb {
     {"op show", "op.show", "Show an operation", &schema_args_id, NULL, 0, NULL},
     {"log stats", "log.stats", "Show the log of the host that answers", &schema_args_none, NULL, 0,
      NULL},
+    {"explain guest", "place.list", "Show every host as a place for a guest, and what decided",
+     &schema_args_name, NULL, 0, NULL},
     {"list", "guest.list", "As guest list", &schema_args_none, NULL, VERB_REST | VERB_OLD, "NAME"},
 };
 
@@ -172,6 +178,10 @@ static void from_command(const struct command *c, struct verb *ret)
                          .flags = VERB_REQUEST | VERB_WAITS};
     if (c->number == COMMAND_guest_migrate) {
         ret->extra = "host";
+    } else if (c->number == COMMAND_host_evacuate) {
+        ret->args = &schema_args_evacuate;
+        ret->command = NULL; /* What is typed is not its record. */
+        ret->run = run_evacuate;
     }
 }
 

@@ -192,6 +192,9 @@ static void put_success(const struct api_op *op, struct buf *out)
         buf_printf(out, "guest %s runs on %s now", op->subject, op->dst);
         put_stand_still(op, out);
         break;
+    case OP_EVACUATE:
+        buf_printf(out, "host %s is empty: %" PRIu32 " guests were moved", op->subject, op->moved);
+        break;
     }
     buf_printf(out, " (operation %" PRIu64, op->id);
     if (op->ended_ms >= op->created_ms && op->ended_ms != 0) {

@@ -6,59 +6,24 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/evacuation.h"
+#include "cli/quorated/placement.h"
 #include "cli/quorated/template.h"
 
 /* --- hosts */
 
-struct place {
-    const char *not_here; /* A host that is out of the question; "" for none. */
-    char (*preferred)[LIMIT_NAME + 1];
-    uint32_t n_preferred;
-    uint64_t need_mib;
-};
-
-static bool place_allows(const struct place *p, const struct host *h)
+static int
+pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_host, struct err *e)
 {
-    if (h->state != HOST_UP || h->maintenance || !h->can_run || strcmp(h->name, p->not_here) == 0) {
-        return false;
+    static struct place_census census; /* Large; the loop has one thread. */
+    static struct placement found;
+    const struct place_ask ask = {.guest = g, .not_here = not_here};
+    place_census_take(v, &census);
+    place_find(v, &census, &ask, &found);
+    if (found.best == NULL) {
+        return place_none(&found, g, e);
     }
-    for (uint32_t i = 0; i < p->n_preferred; i++) {
-        if (strcmp(p->preferred[i], h->name) == 0) {
-            return true;
-        }
-    }
-    return p->n_preferred == 0;
-}
-
-/* The allowed host with the most free memory; the first by name of equals. */
-static int place_pick(struct fsm_view *v, const struct place *p, char *ret_host, struct err *e)
-{
-    struct host h = {0};
-    uint64_t best = 0;
-    uint32_t allowed = 0;
-    bool found = false;
-    for (int rc = fsm_next_host(v, "", &h); rc == 0; rc = fsm_next_host(v, h.name, &h)) {
-        if (!place_allows(p, &h)) {
-            continue;
-        }
-        allowed++;
-        uint64_t reserved = fsm_reserved_mib(v, h.name);
-        uint64_t room = h.memory_mib > reserved ? h.memory_mib - reserved : 0;
-        if (!found || room > best) {
-            found = true;
-            best = room;
-            (void)str_copy(ret_host, LIMIT_NAME + 1, h.name);
-        }
-    }
-    if (!found) {
-        return err_set(e, ERR_NO_ROOM, "no host can take it: none is up, free of maintenance%s",
-                       p->n_preferred > 0 ? " and among the preferred ones" : "");
-    }
-    if (best < p->need_mib) {
-        return err_set(
-            e, ERR_NO_ROOM, "no host has %llu MiB free: the roomiest of %u, %s, has %llu MiB",
-            (unsigned long long)p->need_mib, allowed, ret_host, (unsigned long long)best);
-    }
+    (void)str_copy(ret_host, LIMIT_NAME + 1, found.best->host->name);
     return 0;
 }
 
@@ -91,16 +56,20 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
         }
     }
     fill_macs(d, &c->config);
-    struct guest exists;
-    if (!c->start || c->host[0] != '\0' || fsm_get_guest(v, c->name, &exists) == 0) {
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    if (!c->start || c->host[0] != '\0' || fsm_get_guest(v, c->name, &g) == 0) {
         return 0; /* Nothing to choose, or the state machine will say that the name is taken. */
     }
-    struct place p = {.not_here = "",
-                      .preferred = c->preferred,
-                      .n_preferred = c->preferred_n,
-                      .need_mib =
-                          c->config.memory_mib == 0 ? GUEST_MEMORY_MIB : c->config.memory_mib};
-    return place_pick(v, &p, c->host, e);
+    schema_init(&schema_guest, &g);
+    (void)str_copy(g.name, sizeof g.name, c->name);
+    (void)str_copy(g.apart, sizeof g.apart, c->apart);
+    (void)str_copy(g.together, sizeof g.together, c->together);
+    memcpy(g.preferred, c->preferred, sizeof g.preferred);
+    g.preferred_n = c->preferred_n;
+    g.config = c->config;
+    g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
+    g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
+    return pick(v, &g, "", c->host, e);
 }
 
 static int complete_start(struct fsm_view *v, struct cmd_guest_start *c, struct err *e)
@@ -110,11 +79,7 @@ static int complete_start(struct fsm_view *v, struct cmd_guest_start *c, struct 
         g.op != 0) {
         return 0;
     }
-    struct place p = {.not_here = "",
-                      .preferred = g.preferred,
-                      .n_preferred = g.preferred_n,
-                      .need_mib = g.config.memory_mib};
-    return place_pick(v, &p, c->host, e);
+    return pick(v, &g, "", c->host, e);
 }
 
 static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, struct err *e)
@@ -123,11 +88,20 @@ static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, str
     if (c->host[0] != '\0' || fsm_get_guest(v, c->name, &g) != 0 || g.host[0] == '\0') {
         return 0;
     }
-    struct place p = {.not_here = g.host,
-                      .preferred = g.preferred,
-                      .n_preferred = g.preferred_n,
-                      .need_mib = g.config.memory_mib};
-    return place_pick(v, &p, c->host, e);
+    return pick(v, &g, g.host, c->host, e);
+}
+
+/* What cannot be done to its end is refused before it begins. */
+static int complete_evacuate(struct fsm_view *v, const struct cmd_host_evacuate *c, struct err *e)
+{
+    struct evacuation_plan p;
+    if (c->force) {
+        return 0;
+    }
+    evacuation_plan(v, c->name, &p);
+    int rc = evacuation_check(&p, c->name, e);
+    evacuation_plan_done(&p);
+    return rc == 0 ? 0 : err_wrap(e, "host evacuate (--force moves the others)");
 }
 
 bool complete_needs_state(const struct command *c, const void *record)
@@ -142,7 +116,7 @@ bool complete_needs_state(const struct command *c, const void *record)
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
     }
-    return false;
+    return c->number == COMMAND_host_evacuate;
 }
 
 int complete_command(struct daemon *d,
@@ -159,6 +133,9 @@ int complete_command(struct daemon *d,
     }
     if (c->number == COMMAND_guest_migrate) {
         return complete_migrate(v, record, e);
+    }
+    if (c->number == COMMAND_host_evacuate) {
+        return complete_evacuate(v, record, e);
     }
     if (c->number == COMMAND_repo_new) {
         struct cmd_repo_new *repo = record;

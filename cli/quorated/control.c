@@ -6,6 +6,7 @@
  *   silence    hosts that have not been heard are down, those heard again are up
  *   deadlines  operations that took too long are ended
  *   checks     the state hash of a recent index goes through the log, for all to compare
+ *   evacuate   hosts that are to be empty are emptied (control_evacuate.c)
  *   mastership goes to the preferred master when that is healthy
  */
 
@@ -16,6 +17,7 @@
 #include "core/log.h"
 #include "core/util.h"
 
+#include "cli/quorated/control_evacuate.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/deadlines.h"
 
@@ -30,6 +32,7 @@ struct control {
     uint64_t check_index;
     uint64_t transfer_at_ms;
     struct deadlines deadlines;
+    struct evacuate evacuate;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -39,6 +42,7 @@ struct control *control_new(struct daemon *d)
 {
     struct control *c = mem_new(1, sizeof *c);
     c->d = d;
+    c->evacuate.d = d;
     return c;
 }
 
@@ -332,6 +336,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     control_members(c, &census);
     control_silence(c, v, &census, now_ms);
     control_deadlines(c, v, now_ms);
+    control_evacuate(&c->evacuate, v, now_ms);
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     (void)fsm_view_close(v);

@@ -6,6 +6,9 @@
  *   serve.c    methods of the interface (cli/api.h), and reading their params
  *   command.c  from a client's command to its outcome
  *   complete.c what is chosen before a command is proposed: ids, hosts, the hardware of an image
+ *   placement.c where a guest may run, and where best
+ *   evacuation.c which guests leave a host, and where to; control_evacuate.c does it
+ *   explain.c  every host as a place for one guest
  *   query.c    rows of the queries
  *   watch.c    waiting for operations, following events
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks

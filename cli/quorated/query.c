@@ -10,6 +10,8 @@
 #include "core/uv_loop.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/evacuation.h"
+#include "cli/quorated/explain.h"
 
 #define QUERY_DEADLINE_MS 10000u
 #define QUERY_ROWS        5000u
@@ -169,6 +171,7 @@ static bool rows_host(struct rows *r, const struct host *h)
     row.can_run = h->can_run;
     row.raft_id = h->raft_id;
     row.incarnation = h->incarnation;
+    row.evacuation = h->evacuation;
     host_figures(r, h, &row);
     return rows_put(r, &row, h->name);
 }
@@ -244,6 +247,40 @@ static void rows_guest_show(struct rows *r)
     }
 }
 
+static void rows_place_list(struct rows *r)
+{
+    static struct guest g;
+    static struct api_place places[LIMIT_HOSTS];
+    int rc = fsm_get_guest(r->v, r->p->subject, &g);
+    rows_missing(r, rc, "guest");
+    uint32_t n = rc == 0 ? explain_places(r->v, &g, places) : 0;
+    for (uint32_t i = 0; i < n && rows_put(r, &places[i], ""); i++) {
+    }
+}
+
+static void rows_move_list(struct rows *r)
+{
+    struct host h;
+    struct evacuation_plan plan = {0};
+    int rc = fsm_get_host(r->v, r->p->subject, &h);
+    rows_missing(r, rc, "host");
+    if (rc == 0) {
+        evacuation_plan(r->v, h.name, &plan);
+    }
+    bool room = true;
+    for (uint32_t i = 0; i < plan.n && room; i++) {
+        const struct move *m = &plan.moves[i];
+        struct api_move row;
+        schema_init(&schema_api_move, &row);
+        (void)str_copy(row.guest, sizeof row.guest, m->guest);
+        (void)str_copy(row.host, sizeof row.host, m->host);
+        (void)str_copy(row.reason, sizeof row.reason, m->reason);
+        row.memory_mib = m->memory_mib;
+        room = rows_put(r, &row, "");
+    }
+    evacuation_plan_done(&plan);
+}
+
 /* --- repositories */
 
 static void rows_repo_list(struct rows *r)
@@ -286,6 +323,8 @@ void query_op_row(struct daemon *d, const struct op *op, struct api_op *ret)
     ret->ended_ms = op->ended_ms;
     ret->code = op->code;
     ret->progress = phase_percent(op);
+    ret->parent = op->parent;
+    ret->moved = op->moved;
     (void)str_copy(ret->subject, sizeof ret->subject, op->subject);
     (void)str_copy(ret->src, sizeof ret->src, op->src);
     (void)str_copy(ret->dst, sizeof ret->dst, op->dst);
@@ -387,6 +426,7 @@ static const struct maker makers[] = {
     {"guest.list", rows_guest_list},   {"guest.show", rows_guest_show},
     {"repo.list", rows_repo_list},     {"repo.show", rows_repo_show},
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
+    {"place.list", rows_place_list},   {"move.list", rows_move_list},
     {"log.stats", rows_log_stats},
 };
 

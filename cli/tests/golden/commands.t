@@ -53,7 +53,9 @@ $ quorate guest start web1 --json --request-id 00000000-0000-4000-8000-000000000
     "resume_ms": 0,
     "code": 0,
     "reason": "",
-    "user": ""
+    "user": "",
+    "parent": 0,
+    "moved": 0
   }
 }
 [0]
@@ -138,7 +140,9 @@ $ quorate op wait 59 --json
   "resume_ms": 0,
   "code": 25,
   "reason": "qemu: could not open /boot/none",
-  "user": ""
+  "user": "",
+  "parent": 0,
+  "moved": 0
 }
 ! quorate: start of web1 on h2 failed: qemu: could not open /boot/none (operation 59)
 [1]

@@ -22,6 +22,7 @@ repo
 guest
 op
 log
+explain
 list
 events
 version
@@ -104,6 +105,7 @@ repo
 guest
 op
 log
+explain
 list
 events
 version

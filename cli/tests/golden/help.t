@@ -16,6 +16,8 @@ $ quorate
 !   host remove        Remove a host from the pool
 !   host set           Change attributes of a host
 !   host fence         Declare that a host is off and its guests are not running
+!   host maintenance   Let a host take no guests, and move those it has away
+!   host evacuate      Move all guests of a host to others, running
 !   host list          List the hosts
 !   host show          Show a host
 ! 
@@ -48,6 +50,9 @@ $ quorate
 ! 
 ! The replicated log:
 !   log stats          Show the log of the host that answers
+! 
+! Why things are as they are:
+!   explain guest      Show every host as a place for a guest, and what decided
 ! 
 ! And:
 !   events             Show what changed, and with --follow what changes
@@ -107,6 +112,8 @@ The machines of the pool:
   host remove        Remove a host from the pool
   host set           Change attributes of a host
   host fence         Declare that a host is off and its guests are not running
+  host maintenance   Let a host take no guests, and move those it has away
+  host evacuate      Move all guests of a host to others, running
   host list          List the hosts
   host show          Show a host
 
@@ -139,6 +146,9 @@ Operations: work under way, and what ended:
 
 The replicated log:
   log stats          Show the log of the host that answers
+
+Why things are as they are:
+  explain guest      Show every host as a place for a guest, and what decided
 
 And:
   events             Show what changed, and with --follow what changes
@@ -232,6 +242,8 @@ Options:
   --on-poweroff destroy|restart|preserve When the guest powers off (default destroy)
   --on-reboot destroy|restart|preserve When the guest reboots (default restart)
   --on-crash destroy|restart|preserve When the guest crashes (default restart)
+  --apart TEXT                Never on one host with another guest of this group
+  --together TEXT             On one host with the guests of this group, where that is possible
   --config FILE               Read a file vm.cfg first (quorate help vm.cfg)
 
 Other options:

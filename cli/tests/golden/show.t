@@ -80,6 +80,7 @@ can_utility         off
 can_run             off
 raft_id             0
 incarnation         0
+evacuation          0
 [0]
 $ quorate info
 name                h2
@@ -100,6 +101,7 @@ can_utility         off
 can_run             off
 raft_id             0
 incarnation         0
+evacuation          0
 [0]
 @ blank
 $ quorate info

@@ -1,0 +1,92 @@
+#include "cli/quorated/evacuation.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/util.h"
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct move *x = a;
+    const struct move *y = b;
+    return x->memory_mib != y->memory_mib ? (x->memory_mib > y->memory_mib ? -1 : 1)
+                                          : strcmp(x->guest, y->guest);
+}
+
+static void judge(struct fsm_view *v, const struct guest *g, struct place_census *c, struct move *m)
+{
+    static struct placement found; /* Large; the loop has one thread. */
+    const struct place_ask ask = {.guest = g, .not_here = g->host};
+    struct err e = {0};
+    m->generation = g->generation;
+    if (g->op != 0) {
+        m->no = MOVE_UNDER_WAY;
+        (void)snprintf(m->reason, sizeof m->reason, "operation %" PRIu64 " is under way", g->op);
+        return;
+    }
+    if ((g->state != GUEST_RUNNING && g->state != GUEST_PAUSED) || g->changed) {
+        m->no = MOVE_STATE;
+        (void)snprintf(m->reason, sizeof m->reason, "it is %s%s", enum_guest_state.names[g->state],
+                       g->changed ? " with hardware that was changed since it started" : "");
+        return;
+    }
+    place_find(v, c, &ask, &found);
+    if (found.best == NULL) {
+        m->no = MOVE_NO_PLACE;
+        (void)place_none(&found, g, &e);
+        (void)snprintf(m->reason, sizeof m->reason, "%.255s", e.msg);
+        return;
+    }
+    (void)str_copy(m->host, sizeof m->host, found.best->host->name);
+    place_census_add(c, m->host, g);
+}
+
+void evacuation_plan(struct fsm_view *v, const char *host, struct evacuation_plan *ret)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    static struct place_census census;
+    *ret = (struct evacuation_plan){0};
+    for (int rc = fsm_next_guest_on(v, host, "", &g); rc == 0;
+         rc = fsm_next_guest_on(v, host, g.name, &g)) {
+        ret->moves = mem_grow(ret->moves, ret->n + 1, sizeof *ret->moves);
+        struct move *m = &ret->moves[ret->n++];
+        *m = (struct move){.memory_mib = g.config.memory_mib};
+        (void)str_copy(m->guest, sizeof m->guest, g.name);
+    }
+    if (ret->n == 0) {
+        return;
+    }
+    qsort(ret->moves, ret->n, sizeof *ret->moves, larger_first);
+    place_census_take(v, &census);
+    for (uint32_t i = 0; i < ret->n; i++) {
+        if (fsm_get_guest(v, ret->moves[i].guest, &g) == 0) {
+            judge(v, &g, &census, &ret->moves[i]);
+        }
+        ret->n_can += ret->moves[i].no == MOVE_CAN ? 1 : 0;
+        ret->n_under_way += ret->moves[i].no == MOVE_UNDER_WAY ? 1 : 0;
+        ret->n_no_place += ret->moves[i].no == MOVE_NO_PLACE ? 1 : 0;
+    }
+}
+
+void evacuation_plan_done(struct evacuation_plan *p)
+{
+    free(p->moves);
+    *p = (struct evacuation_plan){0};
+}
+
+int evacuation_check(const struct evacuation_plan *p, const char *host, struct err *e)
+{
+    uint32_t stay = p->n - p->n_can - p->n_under_way;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct move *m = &p->moves[i];
+        if (m->no == MOVE_NO_PLACE || m->no == MOVE_STATE) {
+            return err_set(e, m->no == MOVE_NO_PLACE ? ERR_NO_ROOM : ERR_STATE,
+                           "%" PRIu32 " of %" PRIu32 " guests cannot leave %s: %s (%" PRIu32
+                           " MiB): %s",
+                           stay, p->n, host, m->guest, m->memory_mib, m->reason);
+        }
+    }
+    return 0;
+}
