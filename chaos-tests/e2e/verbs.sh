@@ -142,8 +142,27 @@ for h in $(host_names); do
     older_words "old-$h"
     tell "ok: through $h"
 done
+# Hosts that are emptied: shown first, then done, then undone.
+emptying_verbs() {
+    local g=$1 at
+    at=$(guest_field "$g" host)
+    quietly explain guest "$g"
+    quietly host evacuate "$at" --dry-run on
+    check "that was only shown" guest_runs_on "$g" "$at"
+    quietly host maintenance on "$at"
+    [[ $(host_field "$at" maintenance) == true ]] || fail "host maintenance did nothing"
+    check "$g runs elsewhere" no_longer guest_runs_on "$g" "$at"
+    check "$g runs" guest_runs "$g"
+    q_refused 4 "maintenance" guest migrate "$g" "$at"
+    quietly host maintenance off "$at"
+    at=$(guest_field "$g" host)
+    quietly host evacuate "$at"
+    check "$g runs elsewhere again" no_longer guest_runs_on "$g" "$at"
+}
+
 quietly guest create last --image tiny
 names_for_scripts
+emptying_verbs last
 mastership_verbs
 # A host leaves the pool and comes back.
 gone=$(host_but "$(master_name)")
