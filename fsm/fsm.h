@@ -147,8 +147,8 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
 /* Whether the host owns the guest, or it is on its way there. Much cheaper than getting the guest.
  */
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host);
-/* The next guest after *guest ("" to begin) in the group of this name: of those that are to be apart
- * ('a') or with each other ('w'). `guest` has LIMIT_NAME + 1 bytes. False at the end. */
+/* The next guest after *guest ("" to begin) in the group of this name: of those that are to be
+ * apart ('a') or with each other ('w'). `guest` has LIMIT_NAME + 1 bytes. False at the end. */
 bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *guest);
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret);
 int fsm_next_op(struct fsm_view *v, uint64_t after, struct op *ret);

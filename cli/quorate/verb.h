@@ -61,8 +61,8 @@ SCHEMA_STRUCT(args_shell, ARGS_SHELL_FIELDS)
 SCHEMA_STRUCT(args_help, ARGS_HELP_FIELDS)
 
 extern const struct schema schema_args_none, schema_args_name, schema_args_id, schema_args_host,
-    schema_args_events, schema_args_create, schema_args_shutdown, schema_args_migrate, schema_args_evacuate,
-    schema_args_shell, schema_args_help;
+    schema_args_events, schema_args_create, schema_args_shutdown, schema_args_migrate,
+    schema_args_evacuate, schema_args_shell, schema_args_help;
 
 enum verb_flag {
     VERB_REST = 1,     /* Takes any number of further words. */
