@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/mp.h"
+#include "core/roff.h"
 #include "core/util.h"
 
 struct value {
@@ -264,7 +265,7 @@ int config_arguments(struct config *c, int argc, const char *const argv[], struc
             return err_set(e, ERR_INVALID, "--%s: a value is missing", c->rows[i].key);
         }
         if (value_set(c, i, value, strlen(value), /*flag=*/true, e) != 0) {
-            return err_wrap(e, "--");
+            return e->code;
         }
     }
     return 0;
@@ -320,10 +321,10 @@ bool config_given(const struct config *c, const char *key)
 
 /* --- help */
 
-static void put_flag(const char *key, FILE *out)
+static void put_flag(const char *key, const char *dash, FILE *out)
 {
     for (; *key != '\0'; key++) {
-        (void)fputc(*key == '_' ? '-' : *key, out);
+        (void)(*key == '_' ? fputs(dash, out) : fputc(*key, out));
     }
 }
 
@@ -341,16 +342,30 @@ static void put_default(const struct config_row *r, FILE *out)
     }
 }
 
+static const char *value_word(const struct config_row *r)
+{
+    return r->kind == CONFIG_BOOL ? "yes|no" : r->kind == CONFIG_NUMBER ? "NUMBER" : "TEXT";
+}
+
 void config_help(const struct config_row *rows, size_t n, FILE *out)
 {
     for (size_t i = 0; i < n; i++) {
         (void)fputs("  --", out);
-        put_flag(rows[i].key, out);
-        (void)fprintf(out, "=%s\n      %s (",
-                      rows[i].kind == CONFIG_BOOL     ? "yes|no"
-                      : rows[i].kind == CONFIG_NUMBER ? "NUMBER"
-                                                      : "TEXT",
-                      rows[i].help);
+        put_flag(rows[i].key, "-", out);
+        (void)fprintf(out, "=%s\n      %s (", value_word(&rows[i]), rows[i].help);
+        put_default(&rows[i], out);
+        (void)fputs(")\n", out);
+    }
+}
+
+void config_man(const struct config_row *rows, size_t n, FILE *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)fputs(".TP\n\\fB\\-\\-", out);
+        put_flag(rows[i].key, "\\-", out);
+        (void)fprintf(out, "\\fR=\\fI%s\\fR\n", value_word(&rows[i]));
+        roff_put(rows[i].help, out);
+        (void)fputs(" (", out);
         put_default(&rows[i], out);
         (void)fputs(")\n", out);
     }

@@ -57,9 +57,10 @@ bool config_bool(const struct config *c, const char *key);
 /* Whether it was given, in the file or as a flag. */
 bool config_given(const struct config *c, const char *key);
 
-/* One block an option, for --help; and the same as a configuration file with everything commented.
- */
+/* One block an option: for --help, for a manual page (roff), and as a configuration file with
+ * everything commented. */
 void config_help(const struct config_row *rows, size_t n, FILE *out);
+void config_man(const struct config_row *rows, size_t n, FILE *out);
 void config_example(const struct config_row *rows, size_t n, FILE *out);
 
 #endif

@@ -6,6 +6,15 @@
 
 #include "fsm/apply.h"
 
+const char *cmd_pool_init_wrong(const struct cmd_pool_init *c)
+{
+    return id_is_none(&c->id)        ? "id"
+           : !name_ok(c->name)       ? "name"
+           : !name_ok(c->host)       ? "host"
+           : !address_ok(c->address) ? "address"
+                                     : NULL;
+}
+
 void cmd_pool_init(struct apply *a, const void *record)
 {
     const struct cmd_pool_init *c = record;
@@ -14,11 +23,7 @@ void cmd_pool_init(struct apply *a, const void *record)
         (void)reject(a, ERR_EXISTS, "pool", pool->name);
         return;
     }
-    const char *bad = id_is_none(&c->id)        ? "id"
-                      : !name_ok(c->name)       ? "name"
-                      : !name_ok(c->host)       ? "host"
-                      : !address_ok(c->address) ? "address"
-                                                : NULL;
+    const char *bad = cmd_pool_init_wrong(c);
     if (bad != NULL) {
         reject_field(a, bad);
         return;

@@ -224,4 +224,8 @@ extern const size_t n_commands;
 const struct command *command_by_number(uint32_t number);
 const struct command *command_by_name(const char *name); /* "guest_create" or "guest create". */
 
+/* The field that is wrong whatever the state, NULL if none: for who must know before there is a log
+ * to carry the command. */
+const char *cmd_pool_init_wrong(const struct cmd_pool_init *c);
+
 #endif

@@ -80,7 +80,25 @@ static void stale_text(const struct outcome *o, struct buf *out)
                o->name, name, o->b, o->a);
 }
 
-/* "guest create: memory_mib must be 8 to 16777216 MiB" */
+/* What a field that was refused must look like; "": nothing to add. */
+static const char *field_rule(const char *field)
+{
+    static const struct {
+        const char *field;
+        const char *rule;
+    } rules[] = {
+        {"name", ", expected letters, digits, '.', '_' and '-', the first a letter or digit"},
+        {"address", ", expected HOST:PORT or [V6]:PORT"},
+        {"ha", ", expected on or off"}};
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (strcmp(rules[i].field, field) == 0) {
+            return rules[i].rule;
+        }
+    }
+    return "";
+}
+
+/* "guest create: field ha: invalid value, expected on or off" */
 static void field_text(const struct outcome *o, struct buf *out)
 {
     const struct command *c = command_by_name(o->name);
@@ -92,7 +110,7 @@ static void field_text(const struct outcome *o, struct buf *out)
     if (o->detail[0] != '\0') {
         buf_printf(out, ": field %s", o->detail);
     }
-    buf_printf(out, ": %s", err_text(-(int)o->code));
+    buf_printf(out, ": %s%s", err_text(-(int)o->code), field_rule(o->detail));
 }
 
 static void in_use_text(const struct outcome *o, struct buf *out)

@@ -137,6 +137,26 @@ const char *hv_exit_name(enum hv_exit exit)
     return (size_t)exit < ARRAY_LEN(names) ? names[exit] : "unknown";
 }
 
+bool hv_state_allows(enum hv_op op, enum hv_state state)
+{
+    switch (op) {
+    case HV_SHUTDOWN: return state == HV_RUNNING || state == HV_OUTGOING;
+    case HV_PAUSE: return state == HV_RUNNING || state == HV_PAUSED;
+    /* Never while INCOMING: QEMU would take it as leave to run by itself when complete. */
+    case HV_UNPAUSE:
+        return state == HV_RUNNING || state == HV_PAUSED || state == HV_ARRIVED ||
+               state == HV_DEPARTED;
+    case HV_RESET: return state == HV_RUNNING || state == HV_PANICKED;
+    case HV_MIGRATE: return state == HV_RUNNING || state == HV_PAUSED;
+    case HV_RESTAMP: return state == HV_ARRIVED;
+    case HV_DESTROY:
+    case HV_MIGRATE_CANCEL: return true;
+    case HV_START:
+    case HV_INCOMING_START: return false;
+    }
+    return false;
+}
+
 static void tell(struct hv *hv, struct hv_event *event, const char *detail)
 {
     if (hv->closing || hv->event == NULL) {

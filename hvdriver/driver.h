@@ -76,6 +76,9 @@ void hv_copy_add(struct hv *hv, struct hv_copy *copy);
 void hv_copy_remove(struct hv *hv, struct hv_copy *copy);
 struct hv_copy *hv_copy_find(struct hv *hv, const struct hv_key *key);
 
+/* Whether a copy in this state may be asked for this, on any hypervisor. */
+bool hv_state_allows(enum hv_op op, enum hv_state state);
+
 /* End a request that was begun; req->err tells how. Fills req->state. The request is gone then. */
 void hv_finish(struct hv *hv, struct hv_req *req);
 /* The same with the error `e`. */

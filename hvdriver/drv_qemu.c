@@ -24,26 +24,6 @@ static struct qemu *impl(struct hv *hv)
 
 /* ---- requests ---- */
 
-static bool state_allows(enum hv_op op, enum hv_state state)
-{
-    switch (op) {
-    case HV_SHUTDOWN: return state == HV_RUNNING || state == HV_OUTGOING;
-    case HV_PAUSE: return state == HV_RUNNING || state == HV_PAUSED;
-    /* Never while INCOMING: QEMU would take it as leave to run by itself when complete. */
-    case HV_UNPAUSE:
-        return state == HV_RUNNING || state == HV_PAUSED || state == HV_ARRIVED ||
-               state == HV_DEPARTED;
-    case HV_RESET: return state == HV_RUNNING || state == HV_PANICKED;
-    case HV_MIGRATE: return state == HV_RUNNING || state == HV_PAUSED;
-    case HV_RESTAMP: return state == HV_ARRIVED;
-    case HV_DESTROY:
-    case HV_MIGRATE_CANCEL: return true;
-    case HV_START:
-    case HV_INCOMING_START: return false;
-    }
-    return false;
-}
-
 static void begin_on_copy(struct qemu_copy *c, struct hv_req *req)
 {
     struct hv *hv = c->q->hv;
@@ -52,7 +32,7 @@ static void begin_on_copy(struct qemu_copy *c, struct hv_req *req)
         qemu_copy_destroy(c, req);
     } else if (req->op == HV_MIGRATE_CANCEL) {
         qemu_migrate_cancel(c, req);
-    } else if (!state_allows(req->op, c->base.info.state)) {
+    } else if (!hv_state_allows(req->op, c->base.info.state)) {
         (void)err_set(&e, ERR_STATE, "guest %s is %s", c->base.info.name,
                       hv_state_name(c->base.info.state));
         hv_fail(hv, req, &e);

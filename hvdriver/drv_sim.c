@@ -286,26 +286,6 @@ static void do_restamp(struct sim_copy *c, struct hv_req *req)
     }
 }
 
-/* Whether the operation makes sense for a copy in this state. */
-static bool state_allows(enum hv_op op, enum hv_state state)
-{
-    switch (op) {
-    case HV_SHUTDOWN: return state == HV_RUNNING || state == HV_OUTGOING;
-    case HV_PAUSE: return state == HV_RUNNING || state == HV_PAUSED;
-    case HV_UNPAUSE:
-        return state == HV_RUNNING || state == HV_PAUSED || state == HV_ARRIVED ||
-               state == HV_DEPARTED;
-    case HV_RESET: return state == HV_RUNNING || state == HV_PANICKED;
-    case HV_MIGRATE: return state == HV_RUNNING || state == HV_PAUSED;
-    case HV_RESTAMP: return state == HV_ARRIVED;
-    case HV_DESTROY:
-    case HV_MIGRATE_CANCEL: return true;
-    case HV_START:
-    case HV_INCOMING_START: return false;
-    }
-    return false;
-}
-
 static void after(struct sim_copy *c, uv_timer_cb done, struct hv_req *req, uint32_t ms)
 {
     c->req = req;
@@ -370,7 +350,7 @@ static void sim_begin(struct hv *hv, struct hv_req *req)
         hv_fail(hv, req, &e);
         return;
     }
-    if (!state_allows(req->op, c->base.info.state)) {
+    if (!hv_state_allows(req->op, c->base.info.state)) {
         (void)err_set(&e, ERR_STATE, "guest %s is %s", c->base.info.name,
                       hv_state_name(c->base.info.state));
         hv_fail(hv, req, &e);

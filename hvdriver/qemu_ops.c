@@ -201,7 +201,7 @@ static void io_error(struct qemu_copy *c, json_t *data)
 {
     const char *device = json_string_value(json_object_get(data, "node-name"));
     const char *reason = json_string_value(json_object_get(data, "reason"));
-    (void)snprintf(c->trouble, sizeof c->trouble, "error on its disk %.40s: %.100s",
+    (void)snprintf(c->trouble, sizeof c->trouble, "error on its disk %.40s: %.99s",
                    device == NULL ? "" : device, reason == NULL ? "unknown" : reason);
 }
 

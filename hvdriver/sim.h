@@ -1,7 +1,7 @@
 /* Driver sim from inside: guests that are nothing but files.
  *
  * A guest is the file <run_dir>/<uuid>.<epoch>.sim: what it is, its state, and its counter, which
- * grows by one every 100 ms while it runs (so it needs nobody to count). The files outlive the
+ * grows by one every 10 ms while it runs (so it needs nobody to count). The files outlive the
  * daemon, as real guests do, and a host's power cut is the deletion of run_dir. A migration is a
  * TCP stream between two drivers that carries the counter and is as careful as a real one. */
 

@@ -11,7 +11,7 @@
 
 #include "hvdriver/sim.h"
 
-#define BEAT_MS        100u
+#define BEAT_MS        10u
 #define FILE_MAX_BYTES 4096u
 
 uint64_t sim_now(void)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "raftlog/disk.h"
@@ -217,12 +218,8 @@ os_list(struct disk *d, void (*name)(void *ctx, const char *name), void *ctx, st
         }
         return err_sys(e, ERR_IO, errnum, "list the data directory");
     }
-    for (;;) {
-        errno = 0;
-        struct dirent *entry = readdir(dir); /* NOLINT(concurrency-mt-unsafe): our own stream. */
-        if (entry == NULL) {
-            break;
-        }
+    struct dirent *entry;
+    while (errno = 0, (entry = readdir(dir)) != NULL) { /* NOLINT(concurrency-mt-unsafe): ours. */
         const char *n = entry->d_name;
         if (n[0] != '.' && strcmp(n, LOCK_NAME) != 0 && strlen(n) < DISK_NAME_SIZE) {
             name(ctx, n);
@@ -291,21 +288,24 @@ static int write_run(struct disk_write *first, int *ret_errno)
 /* Write and sync one group: a list of writes to one file. */
 static int write_group(struct disk_write *group)
 {
-    const int fd = os_file(group->file)->fd;
+    struct disk_file *file = group->file;
+    struct err e = {0};
     int errnum = 0;
-    struct disk_write *w = group;
-    while (w != NULL && errnum == 0) {
+    for (struct disk_write *w = group; w != NULL && errnum == 0;) {
         for (int n = write_run(w, &errnum); n > 0; n--) {
             w = w->next;
         }
     }
-    if (errnum == 0 && fdatasync(fd) != 0) {
-        return ERR_IO; /* Also a sync that says ENOSPC: the pages may be gone. */
-    }
     if (errnum == ENOSPC || errnum == EDQUOT) {
         return ERR_NO_SPACE;
     }
-    return errnum == 0 ? 0 : ERR_IO;
+    /* A sync that says ENOSPC is an error, too: the pages may be gone. */
+    int rc = errnum == 0 ? os_sync(file, &e)
+                         : err_sys(&e, ERR_IO, errnum, "write %s", os_file(file)->name);
+    if (rc != 0) {
+        log_line(LOG_ERROR, "disk_failed", "err", e.msg, NULL);
+    }
+    return rc;
 }
 
 /* Cut the first group off the queue. */

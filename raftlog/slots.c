@@ -125,7 +125,8 @@ static int judge_both(struct slots *s, const struct copy c[2], struct err *e)
         return err_set(e, ERR_NOT_FOUND, "%s-a and %s-b are missing", s->name, s->name);
     }
     if (c[0].state == COPY_NEWER || c[1].state == COPY_NEWER) {
-        return err_set(e, ERR_VERSION, "%s-a was written by a newer program", s->name);
+        return err_set(e, ERR_VERSION, "%s-%c was written by a newer program", s->name,
+                       c[0].state == COPY_NEWER ? 'a' : 'b');
     }
     if (c[0].state != COPY_GOOD && c[1].state != COPY_GOOD) {
         return err_set(e, ERR_CORRUPT, "%s-a and %s-b are both damaged or missing", s->name,

@@ -19,32 +19,68 @@ another_daemon() {
 
 dir=$(host_dir h1)
 mkdir -p "$LAB_DIR/x/run" "$LAB_DIR/x/log" "$LAB_DIR/x/data"
-refused_somehow() {
-    local words=$1 text rc=0
-    shift
-    text=$("$@" 2>&1) || rc=$?
-    ((rc != 0 && rc != 124)) || fail "status $rc: $* said: $text"
-    grep -qiE -- "$words" <<<"$text" || fail "'$words' expected; $* said: $text"
-    tell "ok: refused ($rc): $(tail -n 1 <<<"$text")"
-}
-refused_somehow 'lock|another|in use' another_daemon "$dir" --listen "$(host_address h1):7078"
-refused_somehow 'in.use' another_daemon "$LAB_DIR/x" --listen "$(host_address h1):7077"
-refused_somehow 'unknown|no option|no such' another_daemon "$LAB_DIR/x" --listen "$(host_address h1):7078" --colour red
-DRIVER=vmware
-refused_somehow 'vmware' another_daemon "$LAB_DIR/x" --listen "$(host_address h1):7078"
+AT=$(host_address h1)
+refused 8 "another process has $dir/data/state open" another_daemon "$dir" --listen "$AT:7078"
+refused 8 "another process listens on $AT:7077" another_daemon "$LAB_DIR/x" --listen "$AT:7077"
+refused 2 "--colour: unknown option; see --help" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --colour red
+refused 2 "election_ms" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --election-ms 1
+refused 2 "heartbeat_ms: must be at most a third" another_daemon "$LAB_DIR/x" --listen "$AT:7078" --heartbeat-ms 150
+# In a network that others can reach (this machine's, not a lab's closed one) nobody listens in clear.
+refused 8 "listen on 0.0.0.0:7078: connections are not encrypted yet" quorated --name x --data-dir "$LAB_DIR/x/data" \
+    --run-dir "$LAB_DIR/x/run" --log-dir "$LAB_DIR/x/log" --socket "" --driver sim --listen 0.0.0.0:7078
+DRIVER=vmware refused 8 'this program has no driver' another_daemon "$LAB_DIR/x" --listen "$AT:7078"
 check "h1 answers as before" host_answers h1
 
-# Clients that say nothing, half a frame, garbage for ever.
+# A name that nobody may have founds nothing: the host is blank as before, and then founds a pool.
+timeout 60 ip netns exec "$(netns_of h1)" env "QUORATE_LAB_HOST=$LAB_DIR/hosts/h1" quorated --name b1 \
+    --data-dir "$LAB_DIR/x/data" --run-dir "$LAB_DIR/x/run" --log-dir "$LAB_DIR/x/log" --socket "" \
+    --driver sim --prefix "$LAB_DIR/x/ovs" --lab-network yes --listen "$AT:7079" 2>"$LAB_DIR/x/said" &
+blank=$!
+BACKGROUND+=("$blank")
+is_blank() { grep -qF "belongs to no pool yet" <<<"$(quorate --connect "$AT:7079" guest list 2>&1)"; }
+eventually 10 "a blank host answers" is_blank
+refused 2 "field name: invalid value, expected letters" quorate --connect "$AT:7079" pool init 'my pool'
+check "it is blank still" is_blank
+refused 4 "belongs to no pool yet: run 'pool init' here" quorate --connect "$AT:7079" guest list
+check "it founds a pool" quorate --connect "$AT:7079" --quiet pool init mine
+refused 4 "pool mine already exists" quorate --connect "$AT:7079" pool init other
+kill "$blank"
+wait "$blank" || true
+
+# Calls that are wrong in every way that quorate itself would not let pass.
+"$LAB_ROOT/chaos-tests/tools/badcalls" "$AT:7077" g1 >"$LAB_DIR/said" || fail "$(grep -v '^ok' "$LAB_DIR/said")"
+tell "ok: $(tail -n 1 "$LAB_DIR/said")"
+
+# Clients that say nothing: closed after their time, whatever they think of it.
 for _ in $(seq 20); do
-    socat -u SYSTEM:'sleep 20' "TCP:$(host_address h1):7077" 2>/dev/null &
+    socat -u "TCP:$AT:7077" - >>"$LAB_DIR/told" 2>/dev/null &
     BACKGROUND+=("$!")
+    silent+=("$!")
 done
-printf 'QRCTL01\n\xff\xff\xff\x7f' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
-printf 'QRCTL01\n\x05\x00\x00\x00\xdd\x10\x00\x00\x00' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
-printf 'QRPEER1\n\xff\xff\xff\x7f' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
-printf 'QRPEER1\n\x04\x00\x00\x00\xc1\xc1\xc1\xc1' | timeout 8 socat -t 5 - "TCP:$(host_address h1):7077" >/dev/null || true
-(printf 'QRPEER1\n'; timeout 2 cat /dev/urandom) | timeout 8 socat -u - "TCP:$(host_address h1):7077" 2>/dev/null || true
-timeout 3 socat -u OPEN:/dev/urandom "TCP:$(host_address h1):7077" 2>/dev/null || true
+nobody_waits() {
+    local pid
+    for pid in "${silent[@]}"; do ! kill -0 "$pid" 2>/dev/null || return 1; done
+}
+check "meanwhile h1 answers" host_answers h1
+eventually 10 "clients that say nothing are closed" nobody_waits
+check "and told why" test "$(grep -aoF 'no hello within' "$LAB_DIR/told" | wc -l)" -eq 20
+
+# ended_by_h1 BYTES: a client that sends these and stays is sent away.
+ended_by_h1() {
+    local fd
+    exec {fd}<>"/dev/tcp/$AT/7077"
+    printf '%b' "$1" >&"$fd"
+    timeout 20 cat <&"$fd" >/dev/null 2>&1 || (($? != 124)) || fail "$1: h1 keeps the connection"
+    exec {fd}>&-
+    tell "ok: closed: $1"
+}
+ended_by_h1 'QRCTL01\n\xff\xff\xff\x7f'
+ended_by_h1 'QRCTL01\n\x05\x00\x00\x00\xdd\x10\x00\x00\x00'
+ended_by_h1 'QRPEER1\n\xff\xff\xff\x7f'
+ended_by_h1 'QRPEER1\n\x04\x00\x00\x00\xc1\xc1\xc1\xc1'
+ended_by_h1 'GET / HTTP/1.1\r\n\r\n'
+(printf 'QRPEER1\n'; timeout 2 cat /dev/urandom) | timeout 8 socat -u - "TCP:$AT:7077" 2>/dev/null || true
+timeout 3 socat -u OPEN:/dev/urandom "TCP:$AT:7077" 2>/dev/null || true
 timeout 3 socat -u OPEN:/dev/zero "UNIX-CONNECT:$(host_socket h1)" 2>/dev/null || true
 check "h1 answers as before" host_answers h1
 check "and its pool writes" on_host h1 guest set g1 --priority 3

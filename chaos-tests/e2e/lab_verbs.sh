@@ -174,6 +174,21 @@ sizes() {
 
 # Where there are no namespaces: addresses of the loopback network, power cuts, no partitions. Two such
 # labs do not disturb each other.
+# The names of its figures, which scripts rely on; the figures themselves are for a longer run.
+bench() {
+    local json
+    lab_of "$work/bench"
+    json=$(lab bench log --json --seconds 1 --rounds 1 --dir "$LAB_DIR" 2>"$work/said") ||
+        fail "bench log: $(tail -n 3 "$work/said")"
+    rm "$work/said"
+    jq -e '[.rows[].depth] == [1, 16, 256] and ("depth commits_per_s p50_ms p99_ms max_ms
+        etcd_commits_per_s etcd_p50_ms etcd_p99_ms ratio" | [splits("[ \n]+")]) as $names
+        | all(.rows[]; . as $row | all($names[]; $row[.] > 0))' <<<"$json" >/dev/null ||
+        fail "bench log --json: $json"
+    tell "ok: bench log: $(jq -c '[.rows[].ratio]' <<<"$json") times etcd, in a second each"
+    expect_nothing_left none
+}
+
 loopback() {
     local first=$work/lo1
     lab_of "$first"
@@ -225,6 +240,7 @@ note_number() { until [[ -s $work/number ]]; do cat "$LAB_DIR/conf/number" >"$wo
 wrong_words
 whole_lab
 sizes
+bench
 loopback
 interrupted
 check "no process knows the directory" test -z "$(grep -lzF "$work" /proc/[0-9]*/cmdline 2>/dev/null || true)"

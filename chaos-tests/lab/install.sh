@@ -5,7 +5,7 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build ccache pkg-config libuv1-dev lib
     libmsgpack-dev libjansson-dev libzstd-dev libxxhash-dev libsmartcols-dev libcmocka-dev
     libxen-dev libraft-dev)
 RUN_PACKAGES=(qemu-system-x86 qemu-utils iproute2 nftables util-linux procps jq cpio xz-utils zstd)
-TEST_PACKAGES=(clang clang-format clang-tidy libclang-rt-dev shellcheck python3 socat git)
+TEST_PACKAGES=(clang clang-format clang-tidy libclang-rt-dev shellcheck python3 socat strace git)
 BENCH_PACKAGES=(etcd-server etcd-client nghttp2-client)
 RAFT_VERSION=0.22.1
 APT_SOURCES=/etc/apt

@@ -1,58 +1,12 @@
 /* The manual page: the same tables as the help, in roff. */
 
-#include <string.h>
+#include <stdlib.h>
 
+#include "core/roff.h"
 #include "core/util.h"
 
 #include "cli/quorate/args.h"
 #include "cli/quorate/help.h"
-
-/* Text in which nothing is roff's: '-' stays a minus that can be copied, a leading '.' or '\'' is
- * no request. */
-static void put_escaped(const char *text, size_t len, FILE *out)
-{
-    if (len > 0 && (*text == '.' || *text == '\'')) {
-        (void)fputs("\\&", out);
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\') {
-            (void)fputs("\\e", out);
-        } else if (text[i] == '-') {
-            (void)fputs("\\-", out);
-        } else {
-            (void)fputc(text[i], out);
-        }
-    }
-}
-
-static void put(const char *text, FILE *out)
-{
-    put_escaped(text, strlen(text), out);
-}
-
-/* Paragraphs, and lines that begin with a space as they are. */
-static void put_text(const char *text, FILE *out)
-{
-    bool kept = false;
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        bool keep = *text == ' ';
-        if (keep != kept && len > 0) {
-            (void)fputs(keep ? ".nf\n" : ".fi\n", out);
-            kept = keep;
-        }
-        if (len == 0) {
-            (void)fputs(".PP\n", out);
-        } else {
-            put_escaped(text, len, out);
-            (void)fputc('\n', out);
-        }
-        text += text[len] == '\n' ? len + 1 : len;
-    }
-    if (kept) {
-        (void)fputs(".fi\n", out);
-    }
-}
 
 static void put_option(void *ctx, const struct field *f)
 {
@@ -63,9 +17,9 @@ static void put_option(void *ctx, const struct field *f)
     buf_printf(&name, " ");
     args_option_value(f, &name);
     (void)fputs(".TP\n.B ", out);
-    put_escaped((const char *)name.data, name.len, out);
+    roff_put_n((const char *)name.data, name.len, out);
     (void)fputc('\n', out);
-    put(f->help, out);
+    roff_put(f->help, out);
     (void)fputc('\n', out);
 }
 
@@ -74,9 +28,9 @@ static void put_verb(const struct verb *v, FILE *out)
     CLEANUP(buf_done) struct buf usage = {0};
     verb_usage(v, &usage);
     (void)fputs(".SS ", out);
-    put_escaped((const char *)usage.data, usage.len, out);
+    roff_put_n((const char *)usage.data, usage.len, out);
     (void)fputc('\n', out);
-    put(v->summary, out);
+    roff_put(v->summary, out);
     (void)fputs(".\n", out);
     args_each_option(v, put_option, out);
 }
@@ -102,13 +56,13 @@ static void put_globals(FILE *out)
     (void)fputs(".SH OPTIONS\nThese may stand anywhere.\n", out);
     for (const struct global_option *g = global_options; g->name != NULL; g++) {
         (void)fputs(".TP\n.B \\-\\-", out);
-        put(g->name, out);
+        roff_put(g->name, out);
         if (g->value != NULL) {
             (void)fputc(' ', out);
-            put(g->value, out);
+            roff_put(g->value, out);
         }
         (void)fputc('\n', out);
-        put(g->help, out);
+        roff_put(g->help, out);
         (void)fputc('\n', out);
     }
 }
@@ -125,9 +79,9 @@ static void put_topics(FILE *out)
         help_topic_text(t, mem);
         (void)fclose(mem); /* To memory. */
         (void)fputs(".SH ", out);
-        put(t->summary, out);
+        roff_put(t->summary, out);
         (void)fputc('\n', out);
-        put_text(text, out);
+        roff_put_paragraphs(text, out);
         free(text);
     }
 }

@@ -239,29 +239,35 @@ void propose_record(struct daemon *d,
 
 void command_found(struct daemon *d, struct rpc_request *rq, const struct params *p)
 {
-    struct err e = {0};
     struct raftlog_status st;
     raftlog_status(d->rl, &st);
-    struct id pool = st.blank ? id_new(&d->rng) : st.pool;
-    if (p->name[0] == '\0') {
-        (void)err_set(&e, ERR_INVALID, "a pool needs a name");
-    } else if (st.blank) {
-        (void)raftlog_bootstrap(d->rl, &pool, &e);
-    }
-    if (e.code != 0) {
-        serve_fail(rq, &e);
-        return;
-    }
     /* A pool whose first command was lost in a crash is founded by asking again; one that has it
      * rejects the second. */
     struct job *j = job_new(d, command_by_number(COMMAND_pool_init));
     struct cmd_pool_init *init = j->record;
     schema_init(j->command->schema, init);
-    init->id = pool;
+    init->id = st.blank ? id_new(&d->rng) : st.pool;
     (void)str_copy(init->name, sizeof init->name, p->name);
     (void)str_copy(init->host, sizeof init->host, d->opt.name);
     (void)str_copy(init->address, sizeof init->address, d->opt.listen);
     j->rq = rq;
+    /* What would be rejected must not make a log: the host would be blank no more. */
+    const char *wrong = cmd_pool_init_wrong(init);
+    if (wrong != NULL) {
+        struct outcome o = {.code = (uint32_t)-ERR_INVALID};
+        (void)str_copy(o.what, sizeof o.what, "field");
+        (void)str_copy(o.name, sizeof o.name, j->command->name);
+        (void)str_copy(o.detail, sizeof o.detail, wrong);
+        CLEANUP(buf_done) struct buf text = {0};
+        outcome_text(&o, &text);
+        (void)err_set(&j->error, ERR_INVALID, "%.*s", (int)text.len, (const char *)text.data);
+        job_fail(j);
+        return;
+    }
+    if (st.blank && raftlog_bootstrap(d->rl, &init->id, &j->error) != 0) {
+        job_fail(j);
+        return;
+    }
     j->request = id_is_none(&p->request) ? id_new(&d->rng) : p->request;
     job_propose(j);
 }

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/os_net.h"
+#include "core/roff.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -39,20 +40,49 @@ static const struct config_row rows[] = {
 };
 /* clang-format on */
 
+#define DESCRIPTION                                                                      \
+    "The daemon of one host of a pool. It runs in the foreground and writes log lines\n" \
+    "to standard error. A host with an empty data directory is blank: make it the\n"     \
+    "first of a new pool with 'quorate pool init NAME', or add it to a pool with\n"      \
+    "'quorate host add NAME ADDRESS' on one of the pool's hosts.\n"
+#define OPTIONS "Options, as flags or as 'option = value' lines of the file (flags win):\n"
+#define ENDS                                                       \
+    "0 stopped by a signal, 1 stopped by a fault, 2 bad option,\n" \
+    "8 could not start (the last line says why).\n"
+
 static void usage(FILE *out)
 {
-    (void)fprintf(
-        out, "usage: quorated --name=HOST [--config=FILE] [--OPTION=VALUE]...\n\n"
-             "The daemon of one host of a pool. It runs in the foreground and writes log lines\n"
-             "to standard error. A host with an empty data directory is blank: make it the\n"
-             "first of a new pool with 'quorate pool init NAME', or add it to a pool with\n"
-             "'quorate host add NAME ADDRESS' on one of the pool's hosts.\n\n"
-             "Options, as flags or as 'option = value' lines of the file (flags win):\n\n");
+    (void)fputs("usage: quorated --name=HOST [--config=FILE] [--OPTION=VALUE]...\n\n" DESCRIPTION
+                "\n" OPTIONS "\n",
+                out);
     config_help(rows, ARRAY_LEN(rows), out);
-    (void)fprintf(out, "  --example-config\n      Print a configuration file with every option\n"
-                       "  --version\n  --help\n\n"
-                       "Exit status: 0 stopped by a signal, 1 stopped by a fault, 2 bad option,\n"
-                       "8 could not start (the last line says why).\n");
+    (void)fputs("  --example-config\n      Print a configuration file with every option\n"
+                "  --man\n      Print the manual page\n"
+                "  --version\n  --help\n\nExit status: " ENDS,
+                out);
+}
+
+static void manual(FILE *out)
+{
+    (void)fputs(".\\\" Made by \"quorated --man\".\n"
+                ".TH QUORATED 8 \"\" \"quorate " QUORATE_VERSION "\" \"quorate\"\n"
+                ".SH NAME\nquorated \\- the daemon of one host of a pool of hypervisor hosts\n"
+                ".SH SYNOPSIS\n.B quorated\n\\-\\-name=\\fIHOST\\fR [\\-\\-config=\\fIFILE\\fR] "
+                "[\\-\\-\\fIOPTION\\fR=\\fIVALUE\\fR]...\n.SH DESCRIPTION\n",
+                out);
+    roff_put_paragraphs(DESCRIPTION, out);
+    (void)fputs(".SH OPTIONS\n", out);
+    roff_put_paragraphs(OPTIONS, out);
+    config_man(rows, ARRAY_LEN(rows), out);
+    (void)fputs(".TP\n.B \\-\\-example\\-config\nPrint a configuration file with every option\n"
+                ".TP\n.B \\-\\-man\nPrint this page\n.TP\n.B \\-\\-version\n.TQ\n.B \\-\\-help\n"
+                ".SH SIGNALS\n"
+                "SIGTERM and SIGINT end the daemon in good order: it hands the mastership over "
+                "first. Its guests go on, and the next daemon on this host finds them again.\n"
+                ".SH EXIT STATUS\n",
+                out);
+    roff_put_paragraphs(ENDS, out);
+    (void)fputs(".SH SEE ALSO\n.BR quorate (1)\n", out);
 }
 
 static int fail(const struct err *e)
@@ -100,8 +130,7 @@ static int check_listen(const struct config *c, struct err *e)
     if (rc != 0) {
         return err_wrap(e, "listen");
     }
-    rc = os_net_may_listen(&a, config_bool(c, "lab_network"), e);
-    return rc == 0 ? 0 : err_wrap(e, "listen");
+    return os_net_may_listen(&a, config_bool(c, "lab_network"), e);
 }
 
 static struct daemon_options options_of(const struct config *c)
@@ -180,6 +209,10 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[i], "--version") == 0) {
             (void)puts("quorated " QUORATE_VERSION);
+            return 0;
+        }
+        if (strcmp(argv[i], "--man") == 0) {
+            manual(stdout);
             return 0;
         }
         if (strcmp(argv[i], "--example-config") == 0) {

@@ -506,8 +506,9 @@ void world_make(uint64_t seed)
     struct err e = {0};
     memset(&w, 0, sizeof w);
     rng_seed(&w.rng, seed);
-    (void)str_copy(w.dir, sizeof w.dir, "/tmp/quorate-agent-XXXXXX");
-    assert_non_null(mkdtemp(w.dir));
+    char parent[] = "/tmp/quorate-agent-XXXXXX";
+    assert_non_null(mkdtemp(parent));
+    (void)str_copy(w.dir, sizeof w.dir, parent);
     assert_int_equal(uv_loop_init(&w.loop), 0);
     for (uint32_t i = 0; i < HOSTS; i++) {
         struct host_sim *h = &w.hosts[i];
@@ -516,9 +517,9 @@ void world_make(uint64_t seed)
         h->w = &w;
         h->current_at = UINT64_MAX;
         (void)snprintf(h->name, sizeof h->name, "h%u", i + 1);
-        (void)snprintf(h->dir, sizeof h->dir, "%s/%s", w.dir, h->name);
-        (void)snprintf(h->prefix, sizeof h->prefix, "%s/prefix", h->dir);
-        (void)snprintf(store, sizeof store, "%s/store", h->dir);
+        (void)snprintf(h->dir, sizeof h->dir, "%s/h%u", parent, i + 1);
+        (void)snprintf(h->prefix, sizeof h->prefix, "%s/h%u/prefix", parent, i + 1);
+        (void)snprintf(store, sizeof store, "%s/h%u/store", parent, i + 1);
         assert_int_equal(mkdir(h->dir, 0700), 0);
         struct fsm_options fo = {.dir = store, .boot_id = "test", .map_bytes = 64u << 20};
         if (fsm_open(&h->fsm, &fo, &rebuilt, &e) != 0) {

@@ -1,6 +1,7 @@
 /* Random operations and accidents in the world of agent_world.h; in the end, with all healed, what
  * runs is what the state says. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,7 @@ static void nothing_ever_runs_twice_and_all_ends_as_the_state_says(void **unused
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quiet_world_does_what_is_asked),
         cmocka_unit_test(nothing_ever_runs_twice_and_all_ends_as_the_state_says),

@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <jansson.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,9 +24,11 @@
 #include "core/tests/cm.h"
 #include "core/util.h"
 
+#include "cli/api.h"
 #include "cli/quorate/cli.h"
 #include "cli/tests/fake.h"
 #include "cli/tests/golden.h"
+#include "fsm/commands.h"
 
 #define WORDS_MAX 48
 
@@ -372,6 +375,39 @@ static void json_has_the_names_that_scripts_rely_on(void **state)
     tear_down(&s);
 }
 
+static void unit_is_in_the_name(const struct schema *s)
+{
+    static const char *const units[][2] = {
+        {"ms", "_ms"}, {"us", "_us"}, {"MiB", "_mib"}, {"bytes", "_bytes"}};
+    for (size_t i = 0; i < s->n; i++) {
+        const struct field *f = &s->fields[i];
+        if (f->kind == FIELD_REC || f->kind == FIELD_LIST) {
+            unit_is_in_the_name(f->nested);
+        }
+        for (size_t k = 0; k < ARRAY_LEN(units); k++) {
+            size_t len = strlen(f->name);
+            size_t tail = strlen(units[k][1]);
+            bool named = len > tail && strcmp(f->name + len - tail, units[k][1]) == 0;
+            bool has = strcmp(f->unit, units[k][0]) == 0;
+            if (has != named && !(f->unit[0] == '\0' && strcmp(units[k][1], "_bytes") == 0)) {
+                fail_msg("%s.%s has the unit '%s'", s->name, f->name, f->unit);
+            }
+        }
+    }
+}
+
+/* Durations are _ms, sizes _mib or _bytes: of what is shown and of what can be given. */
+static void a_unit_is_told_by_the_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_api_queries; i++) {
+        unit_is_in_the_name(api_queries[i].row);
+    }
+    for (size_t i = 0; i < n_commands; i++) {
+        unit_is_in_the_name(commands[i].schema);
+    }
+}
+
 /* docs/quorate.1 is what the program prints. */
 static void the_manual_page_is_of_this_program(void **state)
 {
@@ -448,6 +484,7 @@ static void a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later(v
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_transcript_runs_as_written),
         cmocka_unit_test(a_lost_answer_is_asked_for_again_and_nothing_is_done_twice),
@@ -456,6 +493,7 @@ int main(void)
         cmocka_unit_test(ctrl_c_while_waiting_detaches),
         cmocka_unit_test(a_list_of_many_pages_has_every_guest_once),
         cmocka_unit_test(json_has_the_names_that_scripts_rely_on),
+        cmocka_unit_test(a_unit_is_told_by_the_name),
         cmocka_unit_test(the_manual_page_is_of_this_program),
         cmocka_unit_test(a_first_host_that_stands_still_costs_a_moment),
         cmocka_unit_test(a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later),

@@ -36,8 +36,12 @@ void rig_start(struct rig *r, const struct rpc_server_options *options, bool tak
 /* Close the server, wait for it, remove the folder. */
 void rig_stop(struct rig *r);
 
-/* A raw, blocking socket to the server; reads time out after 5 s. */
+/* A raw socket to the server. */
 int rig_raw(const char *at);
+/* Wait until the server has read what was written to it before. */
+void rig_turns(struct rig *r);
+/* Read all of it. 0, or -1 at the end or after 5 s of silence. */
+int rig_read(int fd, void *to, size_t len);
 /* Read one frame and decode it; the message's body points into `b`. 0, or -1 at the end. */
 struct rpc_msg;
 int rig_read_msg(int fd, struct buf *b, struct rpc_msg *m);

@@ -2,6 +2,7 @@
  * as if nothing had happened. */
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -388,6 +389,7 @@ static void silent_connections_do_not_keep_others_out(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_client_that_says_nothing_is_told_and_closed),

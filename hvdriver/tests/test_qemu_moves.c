@@ -13,8 +13,7 @@
 static void the_source_cannot_run_while_the_target_has_the_disk(void **state)
 {
     struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
+    hosts_open(w);
     struct hv_spec spec = a_guest(1, 1);
     spec.n_disks = 1;
     spec.disks[0] = (struct hv_disk){.device = "vda"};
@@ -29,9 +28,7 @@ static void the_source_cannot_run_while_the_target_has_the_disk(void **state)
     struct hv_info info;
     assert_true(hv_lookup(w->b.hv, &in.key, &info));
     assert_false(args_contain(info.pid, in.ret_secret));
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    struct hv_req out = move_to(&in, 1);
     assert_int_equal(run_op(w, &w->a, &out), 0);
     wait_state(w, &w->b, &in.key, HV_ARRIVED);
     char keys[200];
@@ -49,18 +46,10 @@ static void the_source_cannot_run_while_the_target_has_the_disk(void **state)
 static void a_target_killed_after_completion_leaves_the_source_departed(void **state)
 {
     struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_spec target = a_guest(1, 2);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_req in = incoming(w, &w->b, 2);
+    struct hv_req out = move_to(&in, 1);
     assert_int_equal(run_op(w, &w->a, &out), 0);
     process_is_killed(w->b.hv, &in.key);
     assert_int_equal(wait_exit(w, &w->b, &in.key), HV_EXIT_UNKNOWN);
@@ -105,8 +94,7 @@ static uint32_t passes_of(const struct host *h)
 static void a_busy_guest_arrives_with_all_that_it_wrote(void **state)
 {
     struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
+    hosts_open(w);
     struct hv_spec spec = a_guest(1, 1);
     struct hv_key from = key_of(&spec);
     (void)str_copy(spec.cmdline, sizeof spec.cmdline, "dirty=1 rate=64");
@@ -116,9 +104,8 @@ static void a_busy_guest_arrives_with_all_that_it_wrote(void **state)
     wait_counter(w, &w->a, &from, 3);
     struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
     assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true, .rate_bytes_per_s = 5u << 20};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    struct hv_req out = move_to(&in, 1);
+    out.rate_bytes_per_s = 5u << 20;
     submit(&w->a, &out);
     for (int turn = 0; passes_of(&w->a) < 6 && !is_done(&out) && turn < 5000; turn++) {
         run_once(w);

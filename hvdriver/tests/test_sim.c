@@ -31,7 +31,7 @@ static void sim_slow(struct hv *hv)
 static const struct conf_kind sim_kind = {.driver = "sim",
                                           .kernel = "/proc/self/exe",
                                           .model = "",
-                                          .beat_ms = 100,
+                                          .beat_ms = 10,
                                           .counter = sim_counter,
                                           .guest_does = sim_does,
                                           .kill = sim_is_killed,
@@ -60,9 +60,7 @@ static void a_request_whose_turn_never_came_times_out(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
+    struct hv_key key = running_guest(w);
     sim_fail_next(w->a.hv, HV_RESET, ERR_TIMEOUT);
     struct hv_req hangs = {.op = HV_RESET, .key = key, .deadline_ms = 200};
     struct hv_req waits = {.op = HV_PAUSE, .key = key, .deadline_ms = 50};
@@ -93,9 +91,7 @@ static void a_power_cut_takes_the_guests(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
+    struct hv_key key = running_guest(w);
     host_close(w, &w->a);
     char command[128];
     (void)snprintf(command, sizeof command, "rm -r %s/run", w->a.dir);
@@ -108,9 +104,7 @@ static void a_damaged_stamp_is_a_guest_that_is_gone(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
+    struct hv_key key = running_guest(w);
     host_close(w, &w->a);
     char command[256];
     (void)snprintf(command, sizeof command,
@@ -178,21 +172,16 @@ static int lazy_source(const struct hv_req *in, const struct hv_spec *spec)
 static void a_guest_migrates_on_before_its_source_has_hung_up(void **state)
 {
     struct world *w = *state;
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
+    hosts_open(w);
     struct hv_spec spec = a_guest(1, 2);
-    struct hv_spec next = a_guest(1, 3);
     struct hv_key key = key_of(&spec);
     struct hv_req in = {.op = HV_INCOMING_START, .spec = &spec, .address = "127.0.0.1"};
-    struct hv_req on = {.op = HV_INCOMING_START, .spec = &next, .address = "127.0.0.1"};
     assert_int_equal(run_op(w, &w->a, &in), 0);
     int fd = lazy_source(&in, &spec);
     wait_state(w, &w->a, &key, HV_ARRIVED);
     assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &key), 0);
-    assert_int_equal(run_op(w, &w->b, &on), 0);
-    struct hv_req move = {.op = HV_MIGRATE, .key = key, .live = true};
-    (void)str_copy(move.address, sizeof move.address, on.ret_address);
-    (void)str_copy(move.secret, sizeof move.secret, on.ret_secret);
+    struct hv_req on = incoming(w, &w->b, 3);
+    struct hv_req move = move_to(&on, 2);
     sim_times(w->a.hv)->migrate_ms = 300;
     submit(&w->a, &move);
     wait_state(w, &w->a, &key, HV_OUTGOING);

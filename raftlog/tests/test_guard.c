@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/crc32c.h"
 #include "core/util.h"
 
 #include "raftlog/guard.h"
@@ -139,6 +140,45 @@ static void two_damaged_copies_are_an_error(void **state)
     assert_int_equal(vote_open(&v, b.disk, &e), ERR_CORRUPT);
     vote_done(&v);
     bench_free(&b);
+}
+
+/* This copy becomes what a newer program would have written. */
+static void make_newer(struct bench *b, const char *name)
+{
+    uint8_t bytes[512];
+    size_t n = 0;
+    struct disk_file *f = NULL;
+    struct err e = {0};
+    assert_int_equal(disk_open(b->disk, name, DISK_WRITE, &f, &e), 0);
+    assert_int_equal(disk_read(f, 0, bytes, sizeof bytes, &n, &e), 0);
+    store_u32(bytes + 12, 2);
+    store_u32(bytes + 8, crc32c(0, bytes + 12, 16 + load_u32(bytes + 24)));
+    assert_int_equal(disk_write(f, 0, bytes, n, &e), 0);
+    assert_int_equal(disk_sync(f, &e), 0);
+    disk_close(f);
+}
+
+/* It is no damage that the other copy could heal: that would bring an older vote back. */
+static void a_newer_format_of_either_copy_is_refused_and_left_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"vote-a", "vote-b"};
+    for (size_t file = 0; file < 2; file++) {
+        struct bench b = bench_new(6);
+        struct vote v;
+        struct err e = {0};
+        (void)vote_open(&v, b.disk, &e);
+        assert_int_equal(vote_save(&v, 5, 1, &e), 0);
+        vote_done(&v);
+        make_newer(&b, names[file]);
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(vote_open(&v, b.disk, &e), ERR_VERSION);
+            assert_non_null(strstr(e.msg, names[file]));
+            assert_non_null(strstr(e.msg, "newer program"));
+            vote_done(&v);
+        }
+        bench_free(&b);
+    }
 }
 
 /* The machine dies at the n-th call that changes the disk, for every n: what vote_save() said is
@@ -365,6 +405,7 @@ int main(void)
         cmocka_unit_test(one_flipped_bit_in_either_copy_is_healed),
         cmocka_unit_test(a_missing_copy_is_written_anew),
         cmocka_unit_test(two_damaged_copies_are_an_error),
+        cmocka_unit_test(a_newer_format_of_either_copy_is_refused_and_left_alone),
         cmocka_unit_test(a_power_cut_at_any_call_leaves_the_old_or_the_new_vote),
         cmocka_unit_test(the_guard_keeps_who_it_is_and_counts_starts),
         cmocka_unit_test(a_cut_tail_lowers_the_acknowledged_index_first),

@@ -1,6 +1,7 @@
 /* Hosts that talk, restart, refuse each other, are cut off. */
 #include <linux/filter.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -263,6 +264,7 @@ static void a_stream_given_up_in_a_cut_never_looks_like_a_reset(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
 #define T(name) cmocka_unit_test_setup_teardown(name, hosts_up, hosts_down)
     const struct CMUnitTest tests[] = {
         T(all_pairs_talk_in_order),

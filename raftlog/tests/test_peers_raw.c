@@ -1,6 +1,7 @@
 /* What a broken, hostile or merely late dialler may send: raw connections to one host. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -216,6 +217,7 @@ static void silent_strangers_do_not_keep_members_out(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
 #define T(name) cmocka_unit_test_setup_teardown(name, hosts_up, hosts_down)
     const struct CMUnitTest tests[] = {
         T(nothing_of_a_superseded_connection_is_delivered),

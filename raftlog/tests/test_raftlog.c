@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,6 +488,7 @@ static void two_daemons_on_one_directory_are_refused(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member_proposes_and_all_are_equal),
         cmocka_unit_test(a_read_sees_every_write_before_it_through_any_member),

@@ -7,12 +7,14 @@
 
 static struct verdicts verdicts;
 
+/* By hand: the sanitizer's strstr() measures all the rest of a long page at every hit. */
 static size_t count(const char *text, const char *what)
 {
+    size_t len = strlen(what);
     size_t n = 0;
 
-    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what)) {
-        n++;
+    for (const char *at = text; *at != '\0'; at++) {
+        n += *at == *what && strncmp(at, what, len) == 0 ? 1 : 0;
     }
     return n;
 }

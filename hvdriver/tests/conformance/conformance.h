@@ -57,6 +57,7 @@ int world_teardown(void **state);
 
 void host_open(struct world *w, struct host *h, const char *name);
 int host_try_open(struct world *w, struct host *h, const char *name, struct err *e);
+void hosts_open(struct world *w); /* Both. */
 void host_close(struct world *w, struct host *h);
 
 /* A guest of 16 MiB that counts; the same number gives the same uuid. */
@@ -87,9 +88,17 @@ void run_for(struct world *w, uint32_t ms);
 void run_a_while(struct world *w);
 void run_once(struct world *w);
 
-/* Begin a slow migration from a to b of the guest, target under epoch 2; returns when it is
- * OUTGOING. `req` ends later. */
-void begin_slow_migration(struct world *w, const struct hv_spec *spec, struct hv_req *req);
+/* Guest 1, under epoch 1 on host a, which is open: started; and, the other, counting too. */
+struct hv_key running_guest(struct world *w);
+struct hv_key counting_guest(struct world *w);
+
+/* Host h waits for guest 1 under this epoch: the request that made it so. */
+struct hv_req incoming(struct world *w, struct host *h, uint64_t epoch);
+/* A live migration, to be submitted, of the copy under this epoch to where `in` waits. */
+struct hv_req move_to(const struct hv_req *in, uint64_t epoch);
+/* Begin a slow one from a to b of guest 1, from epoch 1 to 2; returns when it is OUTGOING. `req`
+ * ends later. */
+void begin_slow_migration(struct world *w, struct hv_req *req);
 
 /* Another process with the driver of host `name`: does `job` ("start", "incoming", "migrate"), says
  * so, and lives until it is killed with -9. ret_line: what it said, 256 bytes. */

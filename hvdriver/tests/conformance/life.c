@@ -53,10 +53,7 @@ static void a_shutdown_ends_in_power_off(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     assert_int_equal(do_op(w, &w->a, HV_SHUTDOWN, &key), 0);
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_POWEROFF);
 }
@@ -87,10 +84,7 @@ static void a_paused_guest_stands_still_until_unpaused(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     assert_int_equal(do_op(w, &w->a, HV_PAUSE, &key), 0);
     assert_int_equal(state_of(&w->a, &key), HV_PAUSED);
     assert_int_equal(do_op(w, &w->a, HV_PAUSE, &key), 0);
@@ -107,10 +101,7 @@ static void a_reset_is_no_exit(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     assert_int_equal(do_op(w, &w->a, HV_RESET, &key), 0);
     assert_int_equal(state_of(&w->a, &key), HV_RUNNING);
     wait_counter_changes(w, &w->a, &key);
@@ -120,10 +111,7 @@ static void a_guest_may_power_itself_off(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     conf_kind->guest_does(w->a.hv, &key, 'Q');
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_POWEROFF);
 }
@@ -132,10 +120,7 @@ static void a_reboot_of_the_guest_is_an_exit_also_after_a_reset(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     assert_int_equal(do_op(w, &w->a, HV_RESET, &key), 0);
     wait_counter_changes(w, &w->a, &key); /* Booted, and listens. */
     conf_kind->guest_does(w->a.hv, &key, 'R');
@@ -146,10 +131,7 @@ static void a_guest_that_panics_is_kept(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &key, 1);
+    struct hv_key key = counting_guest(w);
     conf_kind->guest_does(w->a.hv, &key, 'P');
     wait_state(w, &w->a, &key, HV_PANICKED);
     assert_int_equal(do_op(w, &w->a, HV_PAUSE, &key), ERR_STATE);
@@ -161,9 +143,7 @@ static void a_copy_that_is_killed_left_no_word(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key key = key_of(&spec);
-    start(w, &w->a, &spec);
+    struct hv_key key = running_guest(w);
     conf_kind->kill(w->a.hv, &key);
     assert_int_equal(wait_exit(w, &w->a, &key), HV_EXIT_UNKNOWN);
 }
@@ -172,9 +152,7 @@ static void a_copy_that_dies_ends_what_was_asked_of_it(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    start(w, &w->a, &spec);
-    struct hv_req req = {.op = HV_PAUSE, .key = key_of(&spec)};
+    struct hv_req req = {.op = HV_PAUSE, .key = running_guest(w)};
     submit(&w->a, &req);
     conf_kind->kill(w->a.hv, &req.key);
     assert_int_equal(wait_exit(w, &w->a, &req.key), HV_EXIT_UNKNOWN);
@@ -258,7 +236,7 @@ static void what_died_without_a_daemon_is_told_after_open(void **state)
     if (conf_kind->processes) {
         wait_end_of_process(info.pid);
     } else {
-        run_for(w, 400);
+        run_for(w, 60); /* Its power off comes 20 ms after it was asked. */
     }
     host_open(w, &w->a, "a");
     assert_int_equal(state_of(&w->a, &key), HV_GONE);

@@ -8,26 +8,12 @@
 
 #include "hvdriver/tests/conformance/conformance.h"
 
-static void open_both(struct world *w)
+/* Move guest 1 from a to b under epoch 2. Both requests must succeed. */
+static struct hv_key migrate(struct world *w, bool live)
 {
-    host_open(w, &w->a, "a");
-    host_open(w, &w->b, "b");
-}
-
-/* Move the guest to b under epoch 2. Both requests must succeed. */
-static struct hv_key migrate(struct world *w, const struct hv_spec *spec, bool live)
-{
-    struct hv_spec target = *spec;
-    target.epoch = 2;
-    (void)str_copy(target.host, sizeof target.host, "b");
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    if (run_op(w, &w->b, &in) != 0) {
-        fail_msg("incoming: %s", in.err.msg);
-    }
-    assert_int_equal(in.state, HV_INCOMING);
-    struct hv_req out = {.op = HV_MIGRATE, .key = key_of(spec), .live = live};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    struct hv_req in = incoming(w, &w->b, 2);
+    struct hv_req out = move_to(&in, 1);
+    out.live = live;
     if (run_op(w, &w->a, &out) != 0) {
         fail_msg("migrate: %s", out.err.msg);
     }
@@ -37,12 +23,10 @@ static struct hv_key migrate(struct world *w, const struct hv_spec *spec, bool l
 
 static void check_move(struct world *w, bool live)
 {
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
     wait_counter(w, &w->a, &from, 3);
-    struct hv_key to = migrate(w, &spec, live);
+    struct hv_key to = migrate(w, live);
     wait_state(w, &w->b, &to, HV_ARRIVED);
     uint64_t at_source = counter(&w->a, &from);
     run_a_while(w);
@@ -72,12 +56,9 @@ static void a_guest_moves_stopped(void **state)
 static void a_departed_guest_comes_back_when_the_target_is_gone(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_key to = migrate(w, &spec, /*live=*/true);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_key to = migrate(w, /*live=*/true);
     uint64_t before = counter(&w->a, &from);
     assert_int_equal(do_op(w, &w->b, HV_DESTROY, &to), 0);
     run_a_while(w);
@@ -91,17 +72,14 @@ static void a_departed_guest_comes_back_when_the_target_is_gone(void **state)
 static void a_departed_guest_moves_again_after_it_came_back(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_key to = migrate(w, &spec, /*live=*/true);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_key to = migrate(w, /*live=*/true);
     assert_int_equal(do_op(w, &w->b, HV_DESTROY, &to), 0);
     assert_int_equal(do_op(w, &w->a, HV_UNPAUSE, &from), 0);
     wait_counter(w, &w->a, &from, counter(&w->a, &from));
     w->b.n_events = 0;
-    to = migrate(w, &spec, /*live=*/true);
+    to = migrate(w, /*live=*/true);
     assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &to), 0);
     wait_counter(w, &w->b, &to, 1);
 }
@@ -109,15 +87,9 @@ static void a_departed_guest_moves_again_after_it_came_back(void **state)
 /* From one host to the other under this epoch; it runs there, and its copy here is gone. */
 static struct hv_key move_on(struct world *w, struct host *from, struct host *to, uint64_t epoch)
 {
-    struct hv_spec target = a_guest(1, epoch);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    if (run_op(w, to, &in) != 0) {
-        fail_msg("incoming under epoch %u: %s", (unsigned)epoch, in.err.msg);
-    }
-    struct hv_key left = {.uuid = target.uuid, .epoch = epoch - 1};
-    struct hv_req out = {.op = HV_MIGRATE, .key = left, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
-    (void)str_copy(out.secret, sizeof out.secret, in.ret_secret);
+    struct hv_req in = incoming(w, to, epoch);
+    struct hv_req out = move_to(&in, epoch - 1);
+    struct hv_key left = out.key;
     if (run_op(w, from, &out) != 0) {
         fail_msg("migrate to epoch %u: %s", (unsigned)epoch, out.err.msg);
     }
@@ -131,11 +103,8 @@ static struct hv_key move_on(struct world *w, struct host *from, struct host *to
 static void a_guest_that_came_in_migrates_on(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key at = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &at, 1);
+    hosts_open(w);
+    struct hv_key at = counting_guest(w);
     uint64_t seen = counter(&w->a, &at);
     for (uint64_t epoch = 2; epoch <= 5; epoch++) {
         struct host *from = epoch % 2 == 0 ? &w->a : &w->b;
@@ -156,9 +125,8 @@ static void a_guest_that_came_in_migrates_on(void **state)
 static void a_guest_that_came_in_fails_to_move_and_then_moves(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    start(w, &w->a, &spec);
+    hosts_open(w);
+    (void)running_guest(w);
     struct hv_key at = move_on(w, &w->a, &w->b, 2);
     struct hv_req out = {.op = HV_MIGRATE, .key = at, .live = true, .address = "127.0.0.1:1"};
     hv_make_key(out.secret);
@@ -189,12 +157,10 @@ static uint32_t check_progress(const struct host *h)
 static void progress_is_told_twice_a_second(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &(struct hv_key){spec.uuid, 1}, 1);
+    hosts_open(w);
+    (void)counting_guest(w);
     struct hv_req req;
-    begin_slow_migration(w, &spec, &req);
+    begin_slow_migration(w, &req);
     for (int i = 0; i < 13 && check_progress(&w->a) < 2; i++) {
         run_for(w, 100);
     }
@@ -207,13 +173,10 @@ static void progress_is_told_twice_a_second(void **state)
 static void a_cancelled_migration_leaves_the_guest_running_here(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
     struct hv_req req;
-    begin_slow_migration(w, &spec, &req);
+    begin_slow_migration(w, &req);
     struct hv_req cancel = {.op = HV_MIGRATE_CANCEL, .key = from};
     assert_int_equal(run_op(w, &w->a, &cancel), 0);
     assert_int_equal(cancel.state, HV_RUNNING);
@@ -222,7 +185,7 @@ static void a_cancelled_migration_leaves_the_guest_running_here(void **state)
     assert_int_equal(req.state, HV_RUNNING);
     wait_counter(w, &w->a, &from, counter(&w->a, &from));
     /* The target ends, or still waits if nothing had reached it; it is never complete. */
-    struct hv_key to = {.uuid = spec.uuid, .epoch = 2};
+    struct hv_key to = {.uuid = from.uuid, .epoch = 2};
     run_a_while(w);
     assert_true(state_of(&w->b, &to) == HV_GONE || state_of(&w->b, &to) == HV_INCOMING);
     assert_int_equal(do_op(w, &w->a, HV_MIGRATE_CANCEL, &from), 0); /* Nothing to cancel: fine. */
@@ -231,24 +194,13 @@ static void a_cancelled_migration_leaves_the_guest_running_here(void **state)
 static void a_migration_that_times_out_is_cancelled(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
-    struct hv_req req;
-    struct hv_spec target = spec;
-    target.epoch = 2;
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
     conf_kind->slow(w->a.hv);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    req = (struct hv_req){.op = HV_MIGRATE,
-                          .key = from,
-                          .live = true,
-                          .deadline_ms = 300,
-                          .rate_bytes_per_s = conf_kind->slow_rate};
-    (void)str_copy(req.address, sizeof req.address, in.ret_address);
-    (void)str_copy(req.secret, sizeof req.secret, in.ret_secret);
+    struct hv_req in = incoming(w, &w->b, 2);
+    struct hv_req req = move_to(&in, 1);
+    req.deadline_ms = 300;
+    req.rate_bytes_per_s = conf_kind->slow_rate;
     assert_int_equal(run_op(w, &w->a, &req), ERR_TIMEOUT);
     wait_state(w, &w->a, &from, HV_RUNNING);
     wait_counter(w, &w->a, &from, counter(&w->a, &from));
@@ -258,14 +210,11 @@ static void a_migration_that_times_out_is_cancelled(void **state)
 static void a_target_killed_midway_leaves_the_guest_running_here(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    struct hv_key to = {.uuid = spec.uuid, .epoch = 2};
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_key to = {.uuid = from.uuid, .epoch = 2};
     struct hv_req req;
-    begin_slow_migration(w, &spec, &req);
+    begin_slow_migration(w, &req);
     run_for(w, 100);
     conf_kind->kill(w->b.hv, &to);
     wait_done(w, &req);
@@ -278,14 +227,11 @@ static void a_target_killed_midway_leaves_the_guest_running_here(void **state)
 static void a_source_killed_midway_ends_the_target(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    struct hv_key to = {.uuid = spec.uuid, .epoch = 2};
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 1);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_key to = {.uuid = from.uuid, .epoch = 2};
     struct hv_req req;
-    begin_slow_migration(w, &spec, &req);
+    begin_slow_migration(w, &req);
     run_for(w, 100);
     conf_kind->kill(w->a.hv, &from);
     wait_done(w, &req);
@@ -298,15 +244,10 @@ static void a_source_killed_midway_ends_the_target(void **state)
 static void a_wrong_key_gets_nothing(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_spec target = a_guest(1, 2);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
-    struct hv_req out = {.op = HV_MIGRATE, .key = from, .live = true};
-    (void)str_copy(out.address, sizeof out.address, in.ret_address);
+    hosts_open(w);
+    (void)running_guest(w);
+    struct hv_req in = incoming(w, &w->b, 2);
+    struct hv_req out = move_to(&in, 1);
     hv_make_key(out.secret);
     assert_int_equal(run_op(w, &w->a, &out), ERR_HYPERVISOR);
     assert_int_equal(out.state, HV_RUNNING);
@@ -320,10 +261,8 @@ static void nobody_listens_is_an_error_that_gives_nothing_away(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->a, "a");
-    struct hv_spec spec = a_guest(1, 1);
-    start(w, &w->a, &spec);
     struct hv_req out = {
-        .op = HV_MIGRATE, .key = key_of(&spec), .live = true, .address = "127.0.0.1:1"};
+        .op = HV_MIGRATE, .key = running_guest(w), .live = true, .address = "127.0.0.1:1"};
     hv_make_key(out.secret);
     assert_int_equal(run_op(w, &w->a, &out), ERR_HYPERVISOR);
     assert_int_equal(out.state, HV_RUNNING);
@@ -336,9 +275,7 @@ static void an_incomplete_target_never_runs(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->b, "b");
-    struct hv_spec target = a_guest(1, 2);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
+    struct hv_req in = incoming(w, &w->b, 2);
     assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &in.key), ERR_STATE);
     assert_int_equal(do_op(w, &w->b, HV_RESET, &in.key), ERR_STATE);
     assert_int_equal(state_of(&w->b, &in.key), HV_INCOMING);
@@ -347,17 +284,14 @@ static void an_incomplete_target_never_runs(void **state)
 static void states_of_a_move_survive_the_daemons(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    struct hv_key from = key_of(&spec);
-    start(w, &w->a, &spec);
-    wait_counter(w, &w->a, &from, 2);
-    struct hv_key to = migrate(w, &spec, /*live=*/true);
+    hosts_open(w);
+    struct hv_key from = counting_guest(w);
+    struct hv_key to = migrate(w, /*live=*/true);
     wait_state(w, &w->b, &to, HV_ARRIVED);
     uint64_t before = counter(&w->a, &from);
     host_close(w, &w->a);
     host_close(w, &w->b);
-    open_both(w);
+    hosts_open(w);
     assert_int_equal(state_of(&w->a, &from), HV_DEPARTED);
     assert_int_equal(state_of(&w->b, &to), HV_ARRIVED);
     assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &to), 0);
@@ -374,14 +308,13 @@ static void states_of_a_move_survive_the_daemons(void **state)
 static void an_arrived_copy_can_be_given_another_epoch(void **state)
 {
     struct world *w = *state;
-    open_both(w);
-    struct hv_spec spec = a_guest(1, 1);
-    start(w, &w->a, &spec);
-    struct hv_key to = migrate(w, &spec, /*live=*/true);
+    hosts_open(w);
+    (void)running_guest(w);
+    struct hv_key to = migrate(w, /*live=*/true);
     wait_state(w, &w->b, &to, HV_ARRIVED);
     struct hv_req req = {.op = HV_RESTAMP, .key = to, .epoch = 9};
     assert_int_equal(run_op(w, &w->b, &req), 0);
-    struct hv_key now = {.uuid = spec.uuid, .epoch = 9};
+    struct hv_key now = {.uuid = to.uuid, .epoch = 9};
     assert_int_equal(state_of(&w->b, &to), HV_GONE);
     assert_int_equal(state_of(&w->b, &now), HV_ARRIVED);
     host_close(w, &w->b);
@@ -397,10 +330,8 @@ static void a_source_daemon_killed_midway(void **state)
 {
     struct world *w = *state;
     host_open(w, &w->b, "b");
-    struct hv_spec target = a_guest(1, 2);
-    struct hv_key from = {.uuid = target.uuid, .epoch = 1};
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    assert_int_equal(run_op(w, &w->b, &in), 0);
+    struct hv_req in = incoming(w, &w->b, 2);
+    struct hv_key from = {.uuid = in.key.uuid, .epoch = 1};
     char arg[300];
     char line[256];
     (void)snprintf(arg, sizeof arg, "%s %s", in.ret_address, in.ret_secret);

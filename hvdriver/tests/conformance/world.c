@@ -93,6 +93,12 @@ void host_open(struct world *w, struct host *h, const char *name)
     }
 }
 
+void hosts_open(struct world *w)
+{
+    host_open(w, &w->a, "a");
+    host_open(w, &w->b, "b");
+}
+
 static void set_flag(void *ctx)
 {
     *(bool *)ctx = true;
@@ -259,21 +265,48 @@ void run_a_while(struct world *w)
     run_for(w, 100 + 2 * conf_kind->beat_ms);
 }
 
-void begin_slow_migration(struct world *w, const struct hv_spec *spec, struct hv_req *req)
+struct hv_key running_guest(struct world *w)
 {
-    struct hv_spec target = *spec;
-    target.epoch = 2;
-    conf_kind->slow(w->a.hv);
-    struct hv_req in = {.op = HV_INCOMING_START, .spec = &target, .address = "127.0.0.1"};
-    if (run_op(w, &w->b, &in) != 0) {
-        fail_msg("incoming: %s", in.err.msg);
+    struct hv_spec spec = a_guest(1, 1);
+    start(w, &w->a, &spec);
+    return key_of(&spec);
+}
+
+struct hv_key counting_guest(struct world *w)
+{
+    struct hv_key key = running_guest(w);
+    wait_counter(w, &w->a, &key, 1);
+    return key;
+}
+
+struct hv_req incoming(struct world *w, struct host *h, uint64_t epoch)
+{
+    struct hv_spec spec = a_guest(1, epoch);
+    (void)str_copy(spec.host, sizeof spec.host, h == &w->a ? "a" : "b");
+    struct hv_req in = {.op = HV_INCOMING_START, .spec = &spec, .address = "127.0.0.1"};
+    if (run_op(w, h, &in) != 0) {
+        fail_msg("incoming under epoch %u: %s", (unsigned)epoch, in.err.msg);
     }
-    *req = (struct hv_req){.op = HV_MIGRATE,
-                           .key = key_of(spec),
-                           .live = true,
-                           .rate_bytes_per_s = conf_kind->slow_rate};
-    (void)str_copy(req->address, sizeof req->address, in.ret_address);
-    (void)str_copy(req->secret, sizeof req->secret, in.ret_secret);
+    assert_int_equal(in.state, HV_INCOMING);
+    in.spec = NULL;
+    return in;
+}
+
+struct hv_req move_to(const struct hv_req *in, uint64_t epoch)
+{
+    struct hv_req out = {
+        .op = HV_MIGRATE, .key = {.uuid = in->key.uuid, .epoch = epoch}, .live = true};
+    (void)str_copy(out.address, sizeof out.address, in->ret_address);
+    (void)str_copy(out.secret, sizeof out.secret, in->ret_secret);
+    return out;
+}
+
+void begin_slow_migration(struct world *w, struct hv_req *req)
+{
+    conf_kind->slow(w->a.hv);
+    struct hv_req in = incoming(w, &w->b, 2);
+    *req = move_to(&in, 1);
+    req->rate_bytes_per_s = conf_kind->slow_rate;
     submit(&w->a, req);
     wait_state(w, &w->a, &req->key, HV_OUTGOING);
 }
