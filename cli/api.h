@@ -38,6 +38,7 @@ enum place_no {
     PLACE_MAINTENANCE,
     PLACE_EVACUATING,
     PLACE_CAN_RUN,
+    PLACE_HOME,
     PLACE_PREFERRED,
     PLACE_REPO,
     PLACE_APART,
@@ -153,7 +154,7 @@ extern const struct enum_names enum_place_no;
     F(u64,  score,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Memory that would be left, and one; 2^40 for each guest to be together with; 0: no candidate") \
     F(u64,  free_mib,        _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory that is free, without the guest") \
     F(u64,  entry,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Log entry, and operation, that put the guest there; 0: not known any more") \
-    F(enm,  verdict,         place_no,   OPT,    0,  13,            0,    "",    "Whether it could take the guest, or what stands against it") \
+    F(enm,  verdict,         place_no,   OPT,    0,  14,            0,    "",    "Whether it could take the guest, or what stands against it") \
     F(u32,  needed_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Memory that the guest needs") \
     F(u32,  together,        _,          OPT,    0,  LIMIT_GUESTS,  0,    "",    "Guests there that it is to be together with") \
     F(bool, best,            _,          OPT,    0,  1,             0,    "",    "Would be chosen now") \

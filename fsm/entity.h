@@ -195,7 +195,13 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start") \
     F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard") \
     F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
-    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible")
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible") \
+    F(u32,  restart_limit,   _,          OPT,    0,  1000,          5,    "",    "Restarts in a row, none of which ran well, after which it is failed") \
+    F(u32,  restart_window_ms, _,        OPT,    1000, 86400000,    60000, "ms", "A run that lasted so long ran well") \
+    F(u32,  restart_backoff_ms, _,       OPT,    0,  3600000,       0,    "ms",  "Wait before the second restart in a row, doubled with each; 0: none") \
+    F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
+    F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
+    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -57,6 +57,11 @@ on_reboot           restart
 on_crash            restart
 changed             off
 guarded             off
+restart_limit       5
+restart_window      1m
+restart_backoff     0ms
+restart_delay       0ms
+not_before          0ms
 [0]
 $ quorate guest show nobody
 ! quorate: there is none of that name
