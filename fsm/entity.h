@@ -149,7 +149,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  kill_margin_ms,  _,          OPT,    100, 60000,        500,  "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
-    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit")
+    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit") \
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

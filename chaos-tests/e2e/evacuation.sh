@@ -73,4 +73,17 @@ check "after maintenance it takes guests again" guest_runs_on g1 h2
 on_pool guest set g1 --preferred h2 >/dev/null
 refused 6 "1 of 1 guests cannot leave h2: g1" on_pool host evacuate h2
 check "a refusal leaves it where it is" guest_runs_on g1 h2
+
+# What would break the promise that a host may be lost is refused with the numbers, unless forced.
+pool_field() { on_pool pool status --json | rows | jq -r ".$1"; }
+check "a guest that may run on one host only has no place" test "$(pool_field tolerates)" -eq 0
+on_pool guest set g1 --preferred any >/dev/null
+on_pool pool set --failures-to-tolerate 1 >/dev/null
+check "the pool can lose a host" test "$(pool_field tolerates)" -ge 1
+room=$(on_pool host list --json | rows | jq -s 'map(.memory_mib - .reserved_mib) | max')
+refused 6 "not 1: when" on_pool guest create big --image tiny --memory "$room" --ha on
+on_pool guest create big --image tiny --memory "$room" --ha on --no-wait --force >/dev/null
+check "by force it has what it was refused, and says so" test "$(pool_field tolerates)" -eq 0
+check "the costliest host is the one that has it" test "$(pool_field costliest)" = "$(guest_field big host)"
+on_pool guest destroy big >/dev/null
 expect_equal_hashes
