@@ -5,7 +5,7 @@
 #include "core/util.h"
 
 static const char *const names_place_no[] = {
-    "fits",      "leaves", "state", "fenced", "maintenance", "evacuating", "can_run",
+    "fits",      "leaves", "state", "fenced", "maintenance", "evacuating", "can_run", "home",
     "preferred", "repo",   "apart", "memory", "vcpus",       "refused",    "busy"};
 const struct enum_names enum_place_no = {names_place_no, ARRAY_LEN(names_place_no)};
 

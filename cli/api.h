@@ -38,6 +38,7 @@ enum place_no {
     PLACE_MAINTENANCE,
     PLACE_EVACUATING,
     PLACE_CAN_RUN,
+    PLACE_HOME,
     PLACE_PREFERRED,
     PLACE_REPO,
     PLACE_APART,
@@ -72,7 +73,12 @@ extern const struct enum_names enum_place_no;
     F(str,  root,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Cluster root repository") \
     F(str,  preferred_master, _,         OPT,    0,  LIMIT_NAME,    0,    "",    "Preferred master") \
     F(str,  state_hash,      _,          OPT,    0,  32,            0,    "",    "Hash of the state at that index on the host that answers") \
-    F(str,  answered_by,     _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that answered")
+    F(str,  answered_by,     _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that answered") \
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that shall be allowed to be lost") \
+    F(u32,  tolerates,       _,          OPT,    0,  3,             0,    "",    "Hosts, whichever, that may be lost now so that every protected guest has a place; not looked for beyond 3") \
+    F(str,  costliest,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host whose loss would hurt most") \
+    F(u64,  costliest_mib,   _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory of protected guests that would have to move then") \
+    F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then")
 #define API_HOST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(enm,  state,           host_state, OPT,    0,  3,             0,    "",    "State") \
@@ -150,14 +156,14 @@ extern const struct enum_names enum_place_no;
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it cannot")
 #define API_PLACE_FIELDS(F) \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
-    F(enm,  verdict,         place_no,   OPT,    0,  13,            0,    "",    "Whether it could take the guest, or what stands against it") \
-    F(bool, best,            _,          OPT,    0,  1,             0,    "",    "Would be chosen now") \
-    F(bool, here,            _,          OPT,    0,  1,             0,    "",    "Has the guest") \
     F(u64,  score,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Memory that would be left, and one; 2^40 for each guest to be together with; 0: no candidate") \
     F(u64,  free_mib,        _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory that is free, without the guest") \
+    F(u64,  entry,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Log entry, and operation, that put the guest there; 0: not known any more") \
+    F(enm,  verdict,         place_no,   OPT,    0,  14,            0,    "",    "Whether it could take the guest, or what stands against it") \
     F(u32,  needed_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Memory that the guest needs") \
     F(u32,  together,        _,          OPT,    0,  LIMIT_GUESTS,  0,    "",    "Guests there that it is to be together with") \
-    F(u64,  entry,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Log entry, and operation, that put the guest there; 0: not known any more") \
+    F(bool, best,            _,          OPT,    0,  1,             0,    "",    "Would be chosen now") \
+    F(bool, here,            _,          OPT,    0,  1,             0,    "",    "Has the guest") \
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "The same in words")
 /* clang-format on */
 

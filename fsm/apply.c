@@ -394,7 +394,21 @@ void stop_guest(struct guest *g, enum exit_reason exit)
     g->op = 0;
     g->changed = false;
     g->guarded = false;
+    g->not_before_ms = 0;
+    memset(g->last_host, 0, sizeof g->last_host);
     memset(g->host, 0, sizeof g->host);
+}
+
+void pend_guest(struct apply *a, struct guest *g, enum exit_reason exit, uint64_t wait_ms)
+{
+    uint32_t want = g->want;
+    char host[LIMIT_NAME + 1];
+    (void)str_copy(host, sizeof host, g->host);
+    stop_guest(g, exit);
+    g->state = GUEST_PENDING;
+    g->want = want;
+    g->not_before_ms = wait_ms == 0 ? 0 : a->now_ms + wait_ms;
+    (void)str_copy(g->last_host, sizeof g->last_host, host);
 }
 
 bool is_protected(const struct apply *a, const struct guest *g)

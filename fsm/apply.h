@@ -9,9 +9,8 @@
 #include "fsm/fsm.h"
 #include "fsm/rows.h"
 
-/* Restarts in a row, none of which ran for RAN_WELL_MS, after which a guest that dies is left. */
-#define MAX_RESTARTS 5
-#define RAN_WELL_MS  60000u
+/* No wait between restarts is longer. */
+#define BACKOFF_MAX_MS 300000u
 
 /* Migrations of an evacuation that fail in a row before it is given up. */
 #define EVACUATION_FAILURES 5
@@ -175,6 +174,8 @@ bool guest_of(struct apply *a, const struct op *o, struct guest *ret);
 void reject_phase(struct apply *a, const struct op *o);
 /* Take the guest's host away and make it STOPPED. Does not save. */
 void stop_guest(struct guest *g, enum exit_reason exit);
+/* Take its host away and let it wait for the pool to start it, not before `wait_ms` have passed. */
+void pend_guest(struct apply *a, struct guest *g, enum exit_reason exit, uint64_t wait_ms);
 
 /* Add a host to, or take it from, those that have a repository; whether that changed anything. */
 bool set_ready_on(struct repo *r, const char *host, bool ready);

@@ -55,11 +55,10 @@ static void free_guest(struct apply *a, const struct guest *old)
 {
     struct guest g = *old;
     end_open_op(a, &g, old->host);
-    uint32_t want = g.want;
-    stop_guest(&g, EXIT_LOST);
-    if (want != WANT_OFF && is_protected(a, &g)) {
-        g.state = GUEST_PENDING;
-        g.want = want;
+    if (g.want != WANT_OFF && is_protected(a, &g)) {
+        pend_guest(a, &g, EXIT_LOST, g.restart_delay_ms);
+    } else {
+        stop_guest(&g, EXIT_LOST);
     }
     save_guest(a, old, &g);
     struct event *ev;

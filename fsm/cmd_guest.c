@@ -20,6 +20,8 @@ static void start_on(struct apply *a, struct guest *g, const char *host, bool pa
     g->restarts = 0;
     g->changed = false;
     g->guarded = is_protected(a, g);
+    g->not_before_ms = 0;
+    memset(g->last_host, 0, sizeof g->last_host);
     memset(g->detail, 0, sizeof g->detail);
     struct op o = op_make(a, OP_START, g);
     memset(o.src, 0, sizeof o.src);
@@ -128,10 +130,15 @@ void cmd_guest_start(struct apply *a, const void *record)
     if (!check_place(a, &old, c->host)) {
         return;
     }
+    if (c->again && old.state != GUEST_PENDING) {
+        (void)reject_state(a, "guest", old.name, "again", old.state);
+        return;
+    }
     struct guest g = old;
-    start_on(a, &g, c->host, c->paused);
+    start_on(a, &g, c->host, c->again ? old.want == WANT_PAUSED : c->paused);
+    g.restarts = c->again ? old.restarts : 0;
     save_guest(a, &old, &g);
-    emit_guest(a, "guest.starting", &g, "");
+    emit_guest(a, "guest.starting", &g, c->again ? "again" : "");
 }
 
 void cmd_guest_shutdown(struct apply *a, const void *record)
@@ -298,6 +305,28 @@ static void set_group(char *to, const char *text)
     }
 }
 
+/* A setting of the guest from a command: beyond the field's limit it is not said. False when it is
+ * below it. */
+static bool set_guest_u32(struct apply *a, const char *name, uint32_t v, uint32_t *to)
+{
+    const struct field *f = schema_find(&schema_guest, name);
+    if (v < f->min) {
+        reject_field(a, name);
+        return false;
+    }
+    *to = v > f->max ? *to : v;
+    return true;
+}
+
+static bool set_restarts(struct apply *a, struct guest *g, const struct cmd_guest_set *c)
+{
+    uint32_t window = c->restart_window_ms == 0 ? g->restart_window_ms : c->restart_window_ms;
+    return set_guest_u32(a, "restart_limit", c->restart_limit, &g->restart_limit) &&
+           set_guest_u32(a, "restart_window_ms", window, &g->restart_window_ms) &&
+           set_guest_u32(a, "restart_backoff_ms", c->restart_backoff_ms, &g->restart_backoff_ms) &&
+           set_guest_u32(a, "restart_delay_ms", c->restart_delay_ms, &g->restart_delay_ms);
+}
+
 /* A guest that is on a host stays there: it can enter a group only where that keeps what the group
  * means. */
 static bool check_apart(struct apply *a, const struct guest *old, const struct guest *g)
@@ -365,8 +394,9 @@ void cmd_guest_set(struct apply *a, const void *record)
     g.priority = c->priority > 1000 ? g.priority : c->priority;
     set_group(g.apart, c->apart);
     set_group(g.together, c->together);
-    if (!check_groups(a, &g) || !check_apart(a, &old, &g) || !set_hardware(a, &g, c) ||
-        !set_preferred(a, &g, c->preferred) || !set_on_exit(a, &g, "on_poweroff", c->on_poweroff) ||
+    if (!check_groups(a, &g) || !check_apart(a, &old, &g) || !set_restarts(a, &g, c) ||
+        !set_hardware(a, &g, c) || !set_preferred(a, &g, c->preferred) ||
+        !set_on_exit(a, &g, "on_poweroff", c->on_poweroff) ||
         !set_on_exit(a, &g, "on_reboot", c->on_reboot) ||
         !set_on_exit(a, &g, "on_crash", c->on_crash) || !check_growth(a, &old, &g)) {
         return;

@@ -109,6 +109,9 @@ void cmd_pool_set(struct apply *a, const void *record)
         p.vcpu_percent =
             c->vcpu_percent; /* 0 is a value of it; left out, it is beyond its limit. */
     }
+    if (c->failures_to_tolerate <= schema_find(&schema_pool, "failures_to_tolerate")->max) {
+        p.failures_to_tolerate = c->failures_to_tolerate;
+    }
     if (!schema_same(&schema_pool, &p, &a->f->pool)) {
         a->f->pool = p;
         save_pool(a);

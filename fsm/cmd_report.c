@@ -82,10 +82,32 @@ static void run_again(struct report *r)
     save(r, "guest.starting", enum_exit_reason.names[g->exit]);
 }
 
+/* The first restart in a row comes at once; each later one waits twice as long as the one before.
+ */
+static uint64_t backoff_ms(const struct guest *g)
+{
+    uint64_t wait = g->restarts == 0 ? 0 : g->restart_backoff_ms;
+    for (uint32_t i = 1; i < g->restarts && wait < BACKOFF_MAX_MS; i++) {
+        wait *= 2;
+    }
+    return min_u64(wait, BACKOFF_MAX_MS);
+}
+
+/* A guest that keeps dying waits without a host, and is started by the pool. */
+static void run_later(struct report *r, uint64_t wait_ms)
+{
+    struct guest *g = &r->g;
+    end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
+    g->restarts++;
+    pend_guest(r->a, g, g->exit, wait_ms);
+    (void)str_copy(g->detail, sizeof g->detail, r->c->detail);
+    save(r, "guest.pending", enum_exit_reason.names[g->exit]);
+}
+
 static bool ran_well(const struct report *r)
 {
     bool ran = r->old.state == GUEST_RUNNING || r->old.state == GUEST_PAUSED;
-    return ran && r->a->now_ms - r->old.since_ms >= RAN_WELL_MS;
+    return ran && r->a->now_ms - r->old.since_ms >= r->old.restart_window_ms;
 }
 
 static enum on_exit policy(const struct report *r)
@@ -116,7 +138,11 @@ static void exited_by_itself(struct report *r)
     } else if (!op_is(r, OP_START)) {
         end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
     }
-    if (what == ON_EXIT_RESTART && !(died && g->restarts >= MAX_RESTARTS)) {
+    if (what == ON_EXIT_RESTART && died && g->restarts < g->restart_limit && backoff_ms(g) > 0) {
+        run_later(r, backoff_ms(g));
+        return;
+    }
+    if (what == ON_EXIT_RESTART && !(died && g->restarts >= g->restart_limit)) {
         run_again(r);
         return;
     }
@@ -146,6 +172,7 @@ static void exited(struct report *r)
     g->exit = r->c->exit;
     if (g->state == GUEST_FAILED) { /* The copy that was preserved is gone. */
         memset(g->host, 0, sizeof g->host);
+        g->guarded = false;
         save(r, "guest.changed", "gone");
     } else if (g->stop == STOP_DESTROY && g->code != 0) {
         fail_guest(r, g->code); /* Its start had timed out. */

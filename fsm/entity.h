@@ -149,7 +149,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  kill_margin_ms,  _,          OPT,    100, 60000,        500,  "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
-    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit")
+    F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit") \
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -195,7 +196,13 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(bool, changed,         _,          OPT,    0,  1,             0,    "",    "Memory or CPUs were set since it started; they come with the next start") \
     F(bool, guarded,         _,          OPT,    0,  1,             0,    "",    "Every copy of this run runs only under its host's guard") \
     F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
-    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible")
+    F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible") \
+    F(u32,  restart_limit,   _,          OPT,    0,  1000,          5,    "",    "Restarts in a row, none of which ran well, after which it is failed") \
+    F(u32,  restart_window_ms, _,        OPT,    1000, 86400000,    60000, "ms", "A run that lasted so long ran well") \
+    F(u32,  restart_backoff_ms, _,       OPT,    0,  3600000,       0,    "ms",  "Wait before the second restart in a row, doubled with each; 0: none") \
+    F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
+    F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
+    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -5,6 +5,7 @@
 
 #include "core/util.h"
 
+#include "cli/quorated/admission.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/evacuation.h"
 #include "cli/quorated/placement.h"
@@ -25,6 +26,32 @@ pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_
     }
     (void)str_copy(ret_host, LIMIT_NAME + 1, found.best->host->name);
     return 0;
+}
+
+/* Whether the pool keeps what it promises when this guest runs there as well. */
+static int admit(struct fsm_view *v, const struct guest *g, const char *host, struct err *e)
+{
+    struct pool pool;
+    struct admission m;
+    struct admission_answer a;
+    if (fsm_get_pool(v, &pool) != 0 || pool.failures_to_tolerate == 0) {
+        return 0;
+    }
+    admission_take(v, &m);
+    admission_add(&m, g, host, pool.ha && g->ha);
+    admission_ask(&m, pool.failures_to_tolerate, &a);
+    admission_done(&m);
+    if (a.tolerates >= pool.failures_to_tolerate) {
+        return 0;
+    }
+    return err_set(
+        e, ERR_NO_ROOM,
+        "with %s on %s the pool would tolerate the loss of %u hosts, not %u: when %s is "
+        "lost, %llu MiB of protected guests need a place, %llu MiB are free elsewhere%s%s "
+        "(--force does it all the same)",
+        g->name, host, a.tolerates, pool.failures_to_tolerate, a.host,
+        (unsigned long long)a.needed_mib, (unsigned long long)a.free_mib,
+        a.without_place == 0 ? "" : ", without a place: ", a.guest);
 }
 
 /* --- MAC addresses: Xen's prefix, then chance */
@@ -57,7 +84,7 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     }
     fill_macs(d, &c->config);
     static struct guest g; /* Several KiB; the loop has one thread. */
-    if (!c->start || c->host[0] != '\0' || fsm_get_guest(v, c->name, &g) == 0) {
+    if (!c->start || fsm_get_guest(v, c->name, &g) == 0) {
         return 0; /* Nothing to choose, or the state machine will say that the name is taken. */
     }
     schema_init(&schema_guest, &g);
@@ -69,17 +96,19 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     g.config = c->config;
     g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
     g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
-    return pick(v, &g, "", c->host, e);
+    g.ha = c->ha;
+    int rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
+    return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
 static int complete_start(struct fsm_view *v, struct cmd_guest_start *c, struct err *e)
 {
     struct guest g;
-    if (c->host[0] != '\0' || fsm_get_guest(v, c->name, &g) != 0 || g.host[0] != '\0' ||
-        g.op != 0) {
+    if (fsm_get_guest(v, c->name, &g) != 0 || g.host[0] != '\0' || g.op != 0) {
         return 0;
     }
-    return pick(v, &g, "", c->host, e);
+    int rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
+    return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
 static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, struct err *e)
@@ -108,15 +137,12 @@ bool complete_needs_state(const struct command *c, const void *record)
 {
     if (c->number == COMMAND_guest_create) {
         const struct cmd_guest_create *create = record;
-        return create->image[0] != '\0' || (create->start && create->host[0] == '\0');
-    }
-    if (c->number == COMMAND_guest_start) {
-        return ((const struct cmd_guest_start *)record)->host[0] == '\0';
+        return create->image[0] != '\0' || create->start;
     }
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
     }
-    return c->number == COMMAND_host_evacuate;
+    return c->number == COMMAND_guest_start || c->number == COMMAND_host_evacuate;
 }
 
 int complete_command(struct daemon *d,

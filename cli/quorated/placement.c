@@ -27,7 +27,9 @@ void place_census_take(struct fsm_view *v, struct place_census *ret)
     struct host h = {0};
     struct op op = {0};
     ret->n = 0;
-    uint64_t percent = fsm_get_pool(v, &pool) == 0 ? pool.vcpu_percent : 0;
+    bool there = fsm_get_pool(v, &pool) == 0;
+    uint64_t percent = there ? pool.vcpu_percent : 0;
+    ret->ha = there && pool.ha;
     for (int rc = fsm_next_host(v, "", &h); rc == 0 && ret->n < LIMIT_HOSTS;
          rc = fsm_next_host(v, h.name, &h)) {
         struct place_host *to = &ret->hosts[ret->n++];
@@ -122,7 +124,7 @@ static uint32_t count_group(struct fsm_view *v,
 }
 
 static enum place_no
-why_not(struct fsm_view *v, const struct place_ask *ask, struct place_verdict *p)
+why_not(struct fsm_view *v, const struct place_ask *ask, bool is_protected, struct place_verdict *p)
 {
     const struct place_host *h = p->host;
     const struct guest *g = ask->guest;
@@ -137,6 +139,9 @@ why_not(struct fsm_view *v, const struct place_ask *ask, struct place_verdict *p
     }
     if (!h->can_run) {
         return PLACE_CAN_RUN;
+    }
+    if (g->state == GUEST_PENDING && !is_protected && strcmp(g->last_host, h->name) != 0) {
+        return PLACE_HOME;
     }
     if (!prefers(g, h->name)) {
         return PLACE_PREFERRED;
@@ -170,7 +175,7 @@ void place_find(struct fsm_view *v,
         struct place_verdict *p = &ret->verdicts[i];
         p->host = h;
         p->free_mib = h->memory_mib > h->taken_mib ? h->memory_mib - h->taken_mib : 0;
-        p->no = why_not(v, ask, p);
+        p->no = why_not(v, ask, c->ha && ask->guest->ha, p);
         if (p->no != PLACE_FITS) {
             continue;
         }
@@ -199,6 +204,7 @@ void place_reason(const struct place_verdict *p, const struct guest *g, char *re
     case PLACE_MAINTENANCE: text = "is in maintenance"; break;
     case PLACE_EVACUATING: text = "is being emptied"; break;
     case PLACE_CAN_RUN: text = "is set not to run guests"; break;
+    case PLACE_HOME: text = "is not where it was, and it is not protected"; break;
     case PLACE_PREFERRED: text = "is not among its preferred hosts"; break;
     case PLACE_REPO:
         (void)snprintf(ret_text, size, "%s does not have repository %s at hand", h->name, p->what);

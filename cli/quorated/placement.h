@@ -5,8 +5,9 @@
  *
  * A host is a candidate unless one of these holds, the first of which is its reason: it is the host
  * that the guest is to leave; not up; fenced; in maintenance; being emptied; set not to run guests;
- * not among the guest's preferred hosts; lacks a repository of its disks, kernel or RAM disk; has,
- * or is to get, a guest from which it is to be apart; too little memory; too few processors
+ * not where a pending guest was that is not protected; not among the guest's preferred hosts; lacks
+ * a repository of its disks, kernel or RAM disk; has, or is to get, a guest from which it is to be
+ * apart; too little memory; too few processors
  * (`vcpu_percent`); the caller's `may_host` says no; as many starts are under way there as the
  * caller allows.
  *
@@ -34,6 +35,7 @@ struct place_host {
 struct place_census {
     struct place_host hosts[LIMIT_HOSTS]; /* By name. */
     uint32_t n;
+    bool ha; /* Of the pool. */
 };
 
 void place_census_take(struct fsm_view *v, struct place_census *ret);

@@ -9,6 +9,7 @@
 #include "core/util.h"
 #include "core/uv_loop.h"
 
+#include "cli/quorated/admission.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/evacuation.h"
 #include "cli/quorated/explain.h"
@@ -92,6 +93,19 @@ static const char *role_name(struct daemon *d, uint64_t raft_id)
     return "none";
 }
 
+static void put_admission(struct rows *r, struct api_pool *row)
+{
+    struct admission m;
+    struct admission_answer a;
+    admission_take(r->v, &m);
+    admission_ask(&m, ADMISSION_MOST, &a);
+    admission_done(&m);
+    row->tolerates = a.tolerates;
+    row->costliest_mib = a.needed_mib;
+    row->costliest_without_place = a.without_place;
+    (void)str_copy(row->costliest, sizeof row->costliest, a.host);
+}
+
 static void rows_pool_status(struct rows *r)
 {
     struct pool pool;
@@ -100,6 +114,7 @@ static void rows_pool_status(struct rows *r)
     if (fsm_get_pool(r->v, &pool) == 0) {
         row.id = pool.id;
         row.ha = pool.ha;
+        row.failures_to_tolerate = pool.failures_to_tolerate;
         (void)str_copy(row.name, sizeof row.name, pool.name);
         (void)str_copy(row.root, sizeof row.root, pool.root);
         (void)str_copy(row.preferred_master, sizeof row.preferred_master, pool.master);
@@ -114,6 +129,7 @@ static void rows_pool_status(struct rows *r)
     row.guests = (uint32_t)counts.guests;
     row.running = (uint32_t)counts.running;
     row.ops_open = (uint32_t)counts.ops_open;
+    put_admission(r, &row);
     struct host h = {0};
     for (int rc = fsm_next_host(r->v, "", &h); rc == 0; rc = fsm_next_host(r->v, h.name, &h)) {
         row.hosts_up += h.state == HOST_UP ? 1 : 0;

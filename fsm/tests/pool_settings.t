@@ -23,3 +23,11 @@ when pool_set_level level=1
 then ok
 when pool_set_level level=2
 then STATE its program does not know the format level
+
+# How many hosts may be lost; 0 is a value of it.
+when pool_set failures_to_tolerate=2
+then pool failures_to_tolerate=2
+when pool_set vcpu_percent=300
+then pool failures_to_tolerate=2 vcpu_percent=300
+when pool_set failures_to_tolerate=0
+then pool failures_to_tolerate=0

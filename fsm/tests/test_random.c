@@ -9,7 +9,7 @@
 
 #include "fsm/tests/world.h"
 
-#define ENTRIES 10000
+#define ENTRIES 14000
 #define GUESTS  12
 #define HOSTS   4
 
@@ -176,6 +176,10 @@ static void aim(struct fsm_view *v, const struct command *c, void *record)
         aim_guest_report(v, record);
     } else if (c->number == COMMAND_guest_create) {
         aim_guest_create(record);
+    } else if (c->number == COMMAND_guest_start) {
+        struct guest g;
+        struct cmd_guest_start *start = record;
+        start->again = fsm_get_guest(v, start->name, &g) == 0 && g.state == GUEST_PENDING;
     } else if (c->number == COMMAND_guest_set) {
         random_group(((struct cmd_guest_set *)record)->apart);
         random_group(((struct cmd_guest_set *)record)->together);
@@ -200,13 +204,14 @@ static void aim(struct fsm_view *v, const struct command *c, void *record)
 static const struct command *random_command(void)
 {
     static const uint32_t favourites[] = {
-        COMMAND_guest_create,     COMMAND_guest_start,      COMMAND_guest_report,
-        COMMAND_guest_report,     COMMAND_guest_report,     COMMAND_guest_migrate,
-        COMMAND_guest_migrate,    COMMAND_migrate_switch,   COMMAND_migrate_prepared,
-        COMMAND_migrate_prepared, COMMAND_migrate_switch,   COMMAND_host_report,
-        COMMAND_guest_report,     COMMAND_guest_report,     COMMAND_repo_new,
-        COMMAND_evacuation_end,   COMMAND_migrate_prepared, COMMAND_migrate_switch,
-        COMMAND_guest_pause,      COMMAND_guest_unpause,    COMMAND_guest_destroy};
+        COMMAND_guest_create,     COMMAND_guest_start,    COMMAND_guest_report,
+        COMMAND_guest_report,     COMMAND_guest_report,   COMMAND_guest_migrate,
+        COMMAND_guest_migrate,    COMMAND_migrate_switch, COMMAND_migrate_prepared,
+        COMMAND_migrate_prepared, COMMAND_migrate_switch, COMMAND_host_report,
+        COMMAND_guest_report,     COMMAND_guest_report,   COMMAND_repo_new,
+        COMMAND_evacuation_end,   COMMAND_guest_create,   COMMAND_guest_report,
+        COMMAND_migrate_prepared, COMMAND_migrate_switch, COMMAND_guest_pause,
+        COMMAND_guest_unpause,    COMMAND_guest_destroy};
     if (rng_below(&rng, 6) != 0) {
         return command_by_number(favourites[rng_below(&rng, ARRAY_LEN(favourites))]);
     }
@@ -513,7 +518,7 @@ static void the_state_hash_of_a_fixed_log_is_fixed(void **state)
         random_entry(f, i, &entry);
         (void)world_apply(f, &entry);
     }
-    assert_string_equal(hash_text(fsm_hash(f), text), "585895a3ab14dd8d19f591a379c83a7a");
+    assert_string_equal(hash_text(fsm_hash(f), text), "be0ec31d53dbd624fec64f12808408ae");
     (void)fsm_close(f);
 }
 

@@ -58,6 +58,7 @@ web2
 web3
 --host
 --paused
+--force
 --connect
 --json
 --no-wait
@@ -126,6 +127,7 @@ delete
 $ quorate completion-words -- --connect unix:$D/dead guest start
 --host
 --paused
+--force
 --connect
 --json
 --no-wait

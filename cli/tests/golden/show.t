@@ -12,6 +12,10 @@ running             1
 ops_open            0
 ha                  on
 answered_by         h2
+failures_to_tolerate  0
+tolerates           0
+costliest           0 MiB
+costliest_without_place  0
 [0]
 $ quorate pool status --json
 {
@@ -30,7 +34,12 @@ $ quorate pool status --json
   "root": "",
   "preferred_master": "",
   "state_hash": "",
-  "answered_by": "h2"
+  "answered_by": "h2",
+  "failures_to_tolerate": 0,
+  "tolerates": 0,
+  "costliest": "",
+  "costliest_mib": 0,
+  "costliest_without_place": 0
 }
 [0]
 $ quorate guest show web1
@@ -57,6 +66,11 @@ on_reboot           restart
 on_crash            restart
 changed             off
 guarded             off
+restart_limit       5
+restart_window      1m
+restart_backoff     0ms
+restart_delay       0ms
+not_before          0ms
 [0]
 $ quorate guest show nobody
 ! quorate: there is none of that name

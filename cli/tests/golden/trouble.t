@@ -16,7 +16,12 @@ $ quorate --connect unix:$D/dead,$S pool status --json
   "root": "",
   "preferred_master": "",
   "state_hash": "",
-  "answered_by": "h2"
+  "answered_by": "h2",
+  "failures_to_tolerate": 0,
+  "tolerates": 0,
+  "costliest": "",
+  "costliest_mib": 0,
+  "costliest_without_place": 0
 }
 [0]
 $ quorate --connect unix:$D/dead,$S guest start web1
