@@ -211,6 +211,19 @@ static void index_guest(struct apply *a, const struct guest *g, bool there)
     }
 }
 
+/* Guests that wait for a place are found without looking at all. */
+static void index_pending(struct apply *a, const struct guest *old, const struct guest *g)
+{
+    bool was = old->state == GUEST_PENDING;
+    bool is = g->state == GUEST_PENDING;
+    const struct key k = key_name('p', was ? old->name : g->name);
+    if (is && !was) {
+        put_bytes(a, &k, NULL, 0);
+    } else if (was && !is) {
+        del_row(a, &k);
+    }
+}
+
 static void index_group(struct apply *a, char table, const char *group, const char *guest, bool in)
 {
     const struct key k = key_pair(table, group, guest);
@@ -255,13 +268,16 @@ void save_guest(struct apply *a, const struct guest *old, struct guest *g)
     if (g->host[0] != '\0') {
         put_needs(a, 'g', g->host, g);
     }
+    index_pending(a, old, g);
     const struct key k = key_name('G', g->name);
     put_row(a, &k, &schema_guest, g);
 }
 
 void drop_guest(struct apply *a, const struct guest *g)
 {
+    static const struct guest none;
     assert(g->host[0] == '\0');
+    index_pending(a, g, &none);
     const struct key k = key_name('G', g->name);
     index_guest(a, g, /*there=*/false);
     index_group(a, 'a', g->apart, g->name, /*in=*/false);

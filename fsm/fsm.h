@@ -144,6 +144,8 @@ int fsm_get_op(struct fsm_view *v, uint64_t id, struct op *ret);
 int fsm_next_host(struct fsm_view *v, const char *after, struct host *ret);
 int fsm_next_guest(struct fsm_view *v, const char *after, struct guest *ret);
 int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, struct guest *ret);
+/* Guests that are PENDING, in order of names. */
+int fsm_next_pending(struct fsm_view *v, const char *after, struct guest *ret);
 /* Whether the host owns the guest, or it is on its way there. Much cheaper than getting the guest.
  */
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host);

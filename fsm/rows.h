@@ -9,6 +9,7 @@
  * Indexes; each row is written and deleted together with the one it points to:
  *
  *   'g' host NUL guest      guests that a host owns: their memory in MiB, their virtual CPUs
+ *   'p' name                guests that are PENDING: empty
  *   't' host NUL guest      guests on their way to a host: likewise
  *   'a' group NUL guest     guests that are to be apart from each other: empty
  *   'w' group NUL guest     guests that are to be with each other: empty

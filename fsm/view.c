@@ -127,6 +127,20 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
     return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc; /* An index that points nowhere. */
 }
 
+int fsm_next_pending(struct fsm_view *v, const char *after, struct guest *ret)
+{
+    const struct key k = key_name('p', after);
+    struct kv_row row;
+    int rc = rows_seek_after(v->t, &k, 1, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    char name[LIMIT_NAME + 1] = "";
+    memcpy(name, row.key + 1, min_u64(row.key_len - 1, LIMIT_NAME));
+    rc = fsm_get_guest(v, name, ret);
+    return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+}
+
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host)
 {
     return rows_concerns(v->t, guest, host);

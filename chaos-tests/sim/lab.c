@@ -11,6 +11,7 @@
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/truth.h"
+#include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
 #include "chaos-tests/sim/workload.h"
@@ -233,6 +234,7 @@ bool lab_boot(const struct lab_options *o)
     vsys_begin();
     vnet_begin();
     truth_begin();
+    vguard_begin();
     observe_begin();
     boot();
     return lab.failure[0] == '\0';
@@ -261,6 +263,7 @@ void lab_end(void)
         vhost_done(&lab.hosts[i]);
     }
     workload_end();
+    vguard_end();
     truth_end();
     observe_end();
     vnet_end();

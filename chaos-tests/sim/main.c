@@ -188,6 +188,7 @@ static bool enter_dir(char *dir)
     return mkdtemp(dir) != NULL && chdir(dir) == 0;
 }
 
+// NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c): see crashed()
 static void leave_dir(const char *dir)
 {
     if (chdir("/") == 0) {
@@ -201,7 +202,6 @@ static char dir[64];
 
 /* An assertion or a fault of memory in the code under test: say when and where, and how to see it
  * again. The signal is this very thread's own doing, never in the middle of a stream's call. */
-// NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c)
 static void crashed(int sig)
 {
     (void)printf("FAILED seed %" PRIu64 ": at %.6f s %s ended by signal %d; again with: --seed "

@@ -8,6 +8,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/vguard.h"
 
 #define COPIES 16384
 
@@ -75,9 +76,11 @@ static struct copy *copy_add(uint32_t host, const char *file)
 
 static void copy_gone(struct copy *c)
 {
+    const struct copy was = *c;
     vevent_clear(&c->off);
     world_note('g', c->host, c->epoch);
     *c = (struct copy){0};
+    vguard_gone(was.host, &was.uuid, was.epoch);
 }
 
 static void check_alone(const struct copy *c)
@@ -85,7 +88,9 @@ static void check_alone(const struct copy *c)
     char uuid[ID_TEXT_SIZE];
     for (uint32_t i = 0; i < n_copies; i++) {
         const struct copy *o = &copies[i];
-        if (o != c && o->used && o->runs && id_equal(&o->uuid, &c->uuid)) {
+        /* A machine that stands still runs nothing. */
+        if (o != c && o->used && o->runs && !lab.hosts[o->host].m.frozen &&
+            id_equal(&o->uuid, &c->uuid)) {
             lab_fail(
                 "truth", "guest %s runs under epoch %llu on %s and under epoch %llu on %s at once",
                 id_text(&c->uuid, uuid), (unsigned long long)o->epoch, lab.hosts[o->host].m.name,
@@ -186,15 +191,44 @@ void truth_power_cut(uint32_t host)
     }
 }
 
-bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch)
+static struct copy *find_copy(uint32_t host, const struct id *uuid, uint64_t epoch)
 {
     for (uint32_t i = 0; i < n_copies; i++) {
-        const struct copy *c = &copies[i];
+        struct copy *c = &copies[i];
         if (c->used && c->host == host && c->epoch == epoch && id_equal(&c->uuid, uuid)) {
-            return c->runs;
+            return c;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool truth_exists(uint32_t host, const struct id *uuid, uint64_t epoch)
+{
+    return find_copy(host, uuid, epoch) != NULL;
+}
+
+/* A daemon that is there is told by its driver, as soon as it runs; one that is not there finds
+ * nothing when it comes. */
+void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch)
+{
+    struct vhost *h = &lab.hosts[host];
+    struct copy *c = find_copy(host, uuid, epoch);
+    const struct hv_key key = {.uuid = *uuid, .epoch = epoch};
+    if (c == NULL) {
+        return;
+    }
+    char path[sizeof h->run_dir + sizeof c->file + 2];
+    (void)snprintf(path, sizeof path, "%s/%s", h->run_dir, c->file);
+    world_note('k', host, epoch);
+    (void)__real_unlink(path);
+    copy_gone(c);
+    (void)vhost_guest(h, &key, 3);
+}
+
+bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch)
+{
+    const struct copy *c = find_copy(host, uuid, epoch);
+    return c != NULL && c->runs;
 }
 
 void truth_count(uint32_t *ret_copies, uint32_t *ret_running)

@@ -18,7 +18,12 @@ void truth_end(void);
 /* The host lost its power: its guests are gone. */
 void truth_power_cut(uint32_t host);
 
-/* Whether this copy exists on the host, and executes. */
+/* The copy is killed from outside, whatever its daemon does at the moment. */
+void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch);
+
+/* Whether this copy exists on the host. */
+bool truth_exists(uint32_t host, const struct id *uuid, uint64_t epoch);
+/* ... and executes. */
 bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch);
 /* Copies that exist, and those of them that execute, on all hosts. */
 void truth_count(uint32_t *ret_copies, uint32_t *ret_running);

@@ -14,6 +14,7 @@
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
+#include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/vnet.h"
 #include "cli/quorated/daemon.h"
@@ -41,6 +42,7 @@ static void bury(struct vhost *h, bool silently)
 {
     if (h->proc != NULL) {
         proc_kill(h->proc, silently);
+        vguard_daemon_died(h);
     }
     h->proc = NULL;
     h->daemon = NULL;
@@ -66,6 +68,7 @@ static struct daemon_options options_of(const struct vhost *h)
         .prefix = h->prefix,
         .migrate_address = "",
         .emulator = "",
+        .guard = "",
         .lab_gates = "",
         .memory_mib = MEMORY_MIB,
         .election_ms = 200,
@@ -173,6 +176,7 @@ void vhost_freeze(struct vhost *h, bool frozen)
         return;
     }
     h->m.frozen = frozen;
+    vguard_replan(h);
     vnet_host_on(h->m.index, !frozen);
     if (h->proc != NULL) {
         vloop_replan(h->proc);
@@ -206,6 +210,7 @@ void vhost_power_cut(struct vhost *h)
     vnet_host_on(h->m.index, false);
     vdisk_power_cut(&h->m);
     store_power_cut(&h->m, h->data_dir);
+    vguard_power_cut(h);
     truth_power_cut(h->m.index);
     empty_dir(h->run_dir); /* It does not survive a reboot, and the guests are dead. */
 }
@@ -227,10 +232,10 @@ static bool has_driver(const struct vhost *h)
     return h->proc != NULL && !h->daemon->stopping;
 }
 
-void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
+bool vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
 {
     if (!has_driver(h)) {
-        return;
+        return false;
     }
     struct proc *before = proc_enter(h->proc);
     switch (what) {
@@ -241,6 +246,7 @@ void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what)
     }
     proc_leave(before);
     vloop_replan(h->proc);
+    return true;
 }
 
 void vhost_fail_next(struct vhost *h, enum hv_op op, int code)

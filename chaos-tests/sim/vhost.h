@@ -43,7 +43,8 @@ void vhost_power_cut(struct vhost *h);
 void vhost_power_on(struct vhost *h);
 
 /* The guest powers off (0), reboots (1), panics (2), or its process is killed (3). */
-void vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what);
+/* False: no daemon is there that could see it. */
+bool vhost_guest(struct vhost *h, const struct hv_key *key, uint32_t what);
 /* The next request of this kind to its hypervisor fails (hvdriver/sim.h); 0 takes it back. */
 void vhost_fail_next(struct vhost *h, enum hv_op op, int code);
 

@@ -43,6 +43,7 @@ static void ask_create(struct worker *w)
     random_host(w, r.host, sizeof r.host);
     r.start = rng_below(&w->rng, 4) != 0;
     r.paused = rng_below(&w->rng, 8) == 0;
+    r.ha = rng_below(&w->rng, 2) == 0;
     r.priority = (uint32_t)rng_between(&w->rng, 1, 1000);
     r.config.memory_mib = (uint32_t)rng_between(&w->rng, 8, 2048);
     ask_record(w, COMMAND_guest_create, &r, g);

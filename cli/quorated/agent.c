@@ -59,7 +59,7 @@ void slot_touch_at(struct slot *s, uint64_t at_ms)
     wake_at(s->agent, at_ms);
 }
 
-static void touch_all(struct agent *a)
+void agent_touch_all(struct agent *a)
 {
     a->all = true;
     wake_at(a, 0);
@@ -67,7 +67,7 @@ static void touch_all(struct agent *a)
 
 /* --- slots */
 
-static struct slot *slot_of(const struct agent *a, const struct id *uuid)
+struct slot *agent_slot(const struct agent *a, const struct id *uuid)
 {
     for (uint32_t i = 0; i < a->n_slots; i++) {
         if (id_equal(&a->slots[i]->uuid, uuid)) {
@@ -80,7 +80,11 @@ static struct slot *slot_of(const struct agent *a, const struct id *uuid)
 static enum exit_reason exit_of(const struct slot *s, const struct hv_event *event)
 {
     switch (event->exit) {
-    case HV_EXIT_UNKNOWN: return s->seen_epoch == event->key.epoch ? EXIT_CRASH : EXIT_LOST;
+    case HV_EXIT_UNKNOWN:
+        if (agent_guard_ended(s->agent, &event->key)) {
+            return EXIT_LOST;
+        }
+        return s->seen_epoch == event->key.epoch ? EXIT_CRASH : EXIT_LOST;
     case HV_EXIT_POWEROFF: return EXIT_POWEROFF;
     case HV_EXIT_REBOOT: return EXIT_REBOOT;
     case HV_EXIT_CRASH: return EXIT_CRASH;
@@ -129,7 +133,7 @@ static void adopt_orphans(struct slot *s)
 
 static struct slot *slot_get(struct agent *a, const struct id *uuid, const char *name)
 {
-    struct slot *s = slot_of(a, uuid);
+    struct slot *s = agent_slot(a, uuid);
     if (s == NULL) {
         s = mem_new(1, sizeof *s);
         s->agent = a;
@@ -236,6 +240,7 @@ static bool look(struct slot *s, struct fsm_view *v)
 {
     struct agent *a = s->agent;
     static struct hv_info copies[AGENT_COPIES]; /* Several KiB; the loop has one thread. */
+    bool held[AGENT_COPIES];
     struct agent_input in = {.current = a->current && !a->stopping,
                              .host = a->opt.host,
                              .copies = copies,
@@ -257,6 +262,7 @@ static bool look(struct slot *s, struct fsm_view *v)
         s->seen_epoch = max_u64(s->seen_epoch, copies[i].key.epoch);
     }
     note_change(s, &in);
+    agent_guard_read(s, v, &in, held);
     struct agent_answer answer = agent_decide(&in);
     if (answer.again_ms != 0) {
         slot_touch_at(s, answer.again_ms);
@@ -383,7 +389,7 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
     /* What is to be looked at is marked only: acts follow from what is in the store (woken()). */
     struct fsm_view *v = fsm_look(a->opt.fsm);
     if (v == NULL) {
-        touch_all(a);
+        agent_touch_all(a);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -395,7 +401,8 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
                 last = e->subject;
             }
         } else {
-            touch_all(a); /* Hosts, repositories: few, and a host that goes changes many guests. */
+            agent_touch_all(
+                a); /* Hosts, repositories: few, and a host that goes changes many guests. */
         }
     }
     (void)fsm_view_close(v);
@@ -407,7 +414,7 @@ void agent_state_changed(struct agent *a, const struct event *events, size_t n)
 
 void agent_state_replaced(struct agent *a)
 {
-    touch_all(a);
+    agent_touch_all(a);
 }
 
 void agent_set_current(struct agent *a, bool current)
@@ -417,12 +424,12 @@ void agent_set_current(struct agent *a, bool current)
         a->sweep_due = true;
     }
     a->current = current;
-    touch_all(a);
+    agent_touch_all(a);
 }
 
 static void heard_exit(struct agent *a, const struct hv_event *event)
 {
-    struct slot *s = slot_of(a, &event->key.uuid);
+    struct slot *s = agent_slot(a, &event->key.uuid);
     if (s != NULL) {
         remember_exit(s, event);
         slot_touch(s);
@@ -437,7 +444,7 @@ static void heard_exit(struct agent *a, const struct hv_event *event)
 
 static void heard_state(struct agent *a, const struct hv_event *event)
 {
-    struct slot *s = slot_of(a, &event->key.uuid);
+    struct slot *s = agent_slot(a, &event->key.uuid);
     struct hv_info info;
     if (s == NULL && hv_lookup(a->opt.hv, &event->key, &info)) {
         s = slot_get(a, &event->key.uuid, info.name);
@@ -455,7 +462,7 @@ void agent_event(struct agent *a, const struct hv_event *event)
     case HV_EVENT_STATE: heard_state(a, event); return;
     case HV_EVENT_EXIT: heard_exit(a, event); return;
     case HV_EVENT_PROGRESS:
-        s = slot_of(a, &event->key.uuid);
+        s = agent_slot(a, &event->key.uuid);
         if (s != NULL && s->sending && a->opt.progress != NULL) {
             a->opt.progress(a->opt.ctx, s->memory.sent_op, &event->progress);
         }

@@ -21,6 +21,18 @@ struct agent;
  * command, or an ERR_* and NULL when that is not known. */
 typedef void (*agent_proposed_fn)(void *ctx, int code, const struct outcome *outcome);
 
+/* The agent's view of leases and the guard (docs/protocols/leases.md); called in a look, with
+ * agent_options.ctx. */
+struct agent_guard {
+    bool (*allows)(void *ctx);  /* Guarded work may begin. */
+    bool (*is_over)(void *ctx); /* No guarded copy may run here. */
+    bool (*holds)(void *ctx, const struct id *guest, uint64_t epoch);  /* It is in the table. */
+    bool (*killed)(void *ctx, const struct id *guest, uint64_t epoch); /* ... and was killed. */
+    /* Begin to guard the copy, of this process; agent_guard_changed() when that is known. */
+    void (*add)(void *ctx, const struct id *guest, uint64_t epoch, int64_t pid);
+    void (*drop)(void *ctx, const struct id *guest, uint64_t epoch);
+};
+
 struct agent_options {
     struct fsm *fsm;
     struct hv *hv;
@@ -48,6 +60,8 @@ struct agent_options {
      * from the complete copy until the switch was applied, the target from there until its copy
      * ran. 0 is the share of the other host. May be NULL. */
     void (*stood_still)(void *ctx, uint64_t op, uint32_t commit_ms, uint32_t resume_ms);
+    /* Leases and the guard; NULL: this host's runs are not guarded (tests of the agent alone). */
+    const struct agent_guard *guard;
     /* What happened, for the daemon's log; may be NULL. `err` is 0 or what went wrong. */
     void (*say)(void *ctx,
                 const char *event,
@@ -72,6 +86,9 @@ void agent_set_current(struct agent *a, bool current);
 
 /* Events of the driver, from its `event` callback. */
 void agent_event(struct agent *a, const struct hv_event *event);
+
+/* What the guard holds of this guest, or of all (NULL), or what the lease allows, has changed. */
+void agent_guard_changed(struct agent *a, const struct id *guest);
 
 /* Begin nothing any more. `stopped` fires when nothing of the agent is under way on the loop; the
  * driver must be closed meanwhile (its requests end by that), and proposals must be answered. */

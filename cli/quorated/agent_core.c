@@ -48,7 +48,13 @@
  */
 /* clang-format on */
 
-/* TARGET: migration_target(). A source's copy that DEPARTED is never let go on while its migration
+/* GUARDED RUNS (guest.guarded): under_guard() stands between these answers and what is done.
+ * Nothing is made without a lease; a copy is made paused, and let go on only when the guard has it
+ * (a target also says so only then that it is prepared); when the lease is over the owner's copy is
+ * destroyed, if the guard has not done so already. What becomes protected while it runs is guarded
+ * first and reported then; what is protected no more is reported first and let go of then.
+ *
+ * TARGET: migration_target(). A source's copy that DEPARTED is never let go on while its migration
  * is in TRANSFER: UNPAUSE follows only from a state in which the abort is applied.
  *
  * A pause, unpause or shutdown that failed AGENT_TRIES times is reported as failed if an operation
@@ -70,7 +76,7 @@ const char *agent_act_name(enum agent_act act)
         [AGENT_SHUTDOWN] = "shutdown", [AGENT_PAUSE] = "pause",       [AGENT_UNPAUSE] = "unpause",
         [AGENT_INCOMING] = "incoming", [AGENT_MIGRATE] = "migrate",   [AGENT_CANCEL] = "cancel",
         [AGENT_REPORT] = "report",     [AGENT_PREPARED] = "prepared", [AGENT_SWITCH] = "switch",
-        [AGENT_ABORT] = "abort",
+        [AGENT_ABORT] = "abort",       [AGENT_GUARD] = "guard",       [AGENT_UNGUARD] = "unguard",
     };
     return names[act];
 }
@@ -331,6 +337,76 @@ static struct agent_answer wish(const struct agent_input *in)
     return is_target(in) ? target(in, copy_state(in, in->op->dst_epoch)) : nothing;
 }
 
+/* --- guarded runs */
+
+static bool is_held(const struct agent_input *in, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < in->n_copies; i++) {
+        if (in->copies[i].key.epoch == epoch) {
+            return in->held[i];
+        }
+    }
+    return false;
+}
+
+static bool executes(enum hv_state copy)
+{
+    return copy == HV_RUNNING || copy == HV_OUTGOING;
+}
+
+/* The copy is to go on, or could from now on: not before the guard has it. */
+static struct agent_answer
+guard_first(const struct agent_input *in, uint64_t epoch, struct agent_answer a)
+{
+    if (is_held(in, epoch)) {
+        return a;
+    }
+    return in->lease_allows ? act_on(AGENT_GUARD, epoch) : nothing;
+}
+
+/* The owner's copy is there, and nothing else is to be done about it. */
+static struct agent_answer owner_at_rest(const struct agent_input *in, struct agent_answer a)
+{
+    const struct guest *g = in->guest;
+    uint64_t epoch = g->run_epoch;
+    bool held = is_held(in, epoch);
+    if ((g->guarded || in->protect) && !held && executes(copy_state(in, epoch))) {
+        /* It runs already: a guard that was lost, or HA that was just put on. */
+        return in->lease_over ? a : act_on(AGENT_GUARD, epoch);
+    }
+    if (a.act != AGENT_NONE || migrates(in)) {
+        return a;
+    }
+    if (in->protect && !g->guarded && held) {
+        return report(epoch, REPORT_GUARDED);
+    }
+    if (!in->protect && g->guarded) {
+        return report(epoch, REPORT_UNGUARDED);
+    }
+    return !in->protect && held ? act_on(AGENT_UNGUARD, epoch) : a;
+}
+
+static struct agent_answer under_guard(const struct agent_input *in, struct agent_answer a)
+{
+    const struct guest *g = in->guest;
+    if (!in->guarding || g == NULL || a.act == AGENT_DESTROY) {
+        return a;
+    }
+    if (g->guarded && (a.act == AGENT_START || a.act == AGENT_INCOMING)) {
+        return in->lease_allows ? a : nothing;
+    }
+    if (g->guarded && (a.act == AGENT_UNPAUSE || a.act == AGENT_PREPARED)) {
+        a = guard_first(in, a.epoch, a);
+    }
+    if (!is_owner(in) || copy_state(in, g->run_epoch) == HV_GONE) {
+        return a;
+    }
+    if (g->guarded && in->lease_over && g->state != GUEST_FAILED) {
+        return act_on(AGENT_DESTROY, g->run_epoch);
+    }
+    return owner_at_rest(in, a);
+}
+
 /* A request under way for a guest that is to be destroyed is cut short. */
 static struct agent_answer while_working(const struct agent_input *in, struct agent_answer a)
 {
@@ -353,6 +429,6 @@ struct agent_answer agent_decide(const struct agent_input *in)
     if (epoch != 0) {
         return act_on(AGENT_DESTROY, epoch);
     }
-    struct agent_answer a = wish(in);
+    struct agent_answer a = under_guard(in, wish(in));
     return in->working ? while_working(in, a) : a;
 }

@@ -27,6 +27,8 @@ enum agent_act {
     AGENT_INCOMING, /* A copy `epoch` that receives. */
     AGENT_MIGRATE,  /* Stream the copy `epoch` to op->address. */
     AGENT_CANCEL,   /* Stop streaming it. */
+    AGENT_GUARD,    /* Have the guard take the copy `epoch`. */
+    AGENT_UNGUARD,  /* Have it let go of the copy. */
     AGENT_REPORT,   /* Propose guest_report: `epoch`, `what`, `exit`, `code`, `text`. */
     AGENT_PREPARED, /* Propose migrate_prepared. */
     AGENT_SWITCH,   /* Propose migrate_switch. */
@@ -63,6 +65,13 @@ struct agent_input {
     const struct agent_memory *memory;
     uint64_t now_ms;
     bool current; /* This host's state was proved current since the agent started. */
+
+    /* Leases and the guard (docs/protocols/leases.md). */
+    bool guarding;     /* This host has them; else runs are as if they were not guarded. */
+    bool protect;      /* HA is on for the pool and for the guest. */
+    bool lease_allows; /* Guarded work may begin. */
+    bool lease_over;   /* No guarded copy may run here. */
+    const bool *held;  /* Of each of `copies`: it is in the guard's table. */
 
     /* Under way: a request but MIGRATE and DESTROY, or the making of disks; a DESTROY; a MIGRATE.
      */

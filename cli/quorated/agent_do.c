@@ -276,6 +276,7 @@ static bool make_disks(struct slot *s, struct fsm_view *v, const struct agent_an
 
 static void start(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
 {
+    const struct agent *a = s->agent;
     if (!prepare_spec(s, v, answer)) {
         return;
     }
@@ -284,6 +285,8 @@ static void start(struct slot *s, struct fsm_view *v, const struct agent_answer 
         s->spec = NULL;
         return;
     }
+    /* A guarded run goes on only when the guard has its copy. */
+    s->spec->paused = s->spec->paused || (a->opt.guard != NULL && a->guest.guarded);
     begin_work(s, answer);
     if (!make_disks(s, v, answer)) {
         submit(s, HV_START);
@@ -494,6 +497,11 @@ void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *ans
     case AGENT_INCOMING: incoming(s, v, answer); return;
     case AGENT_MIGRATE: send_copy(s, answer); return;
     case AGENT_CANCEL: simple(s, answer, HV_MIGRATE_CANCEL); return;
+    case AGENT_GUARD:
+        agent_guard_add(s, answer->epoch);
+        hold(s, AGENT_GUARD, AGENT_BACKOFF_MS);
+        return;
+    case AGENT_UNGUARD: agent_guard_drop(s, answer->epoch); return;
     case AGENT_REPORT: report(s, answer); return;
     case AGENT_PREPARED: propose_prepared(s); return;
     case AGENT_SWITCH: propose_switch(s); return;

@@ -1,6 +1,7 @@
 /* Inside of the agent: a slot for every guest that concerns this host.
  *
  *   agent.c       slots, when to look at which, what was heard
+ *   agent_guard.c what lease and guard say of a guest
  *   agent_repo.c  reports of repositories
  *   agent_gate.c  for tests: stands still before an act
  *   agent_do.c    carrying out an act: requests to the driver, the making of disks, proposals
@@ -138,6 +139,17 @@ void slot_touch_at(struct slot *s, uint64_t at_ms);
 
 /* Carry out an answer about a->guest and a->op; `v` is the view they came from. */
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+
+/* agent_guard.c: fill in what lease and guard say; `held` has room for AGENT_COPIES. */
+void agent_guard_read(const struct slot *s, struct fsm_view *v, struct agent_input *in, bool *held);
+/* Whether this copy, which ended without a word, was ended because the lease was over. */
+bool agent_guard_ended(const struct agent *a, const struct hv_key *key);
+/* The copy that `in` last looked at is to be guarded. */
+void agent_guard_add(struct slot *s, uint64_t epoch);
+void agent_guard_drop(struct slot *s, uint64_t epoch);
+/* The slot of this guest; NULL: it does not concern this host. */
+struct slot *agent_slot(const struct agent *a, const struct id *uuid);
+void agent_touch_all(struct agent *a);
 
 /* agent_gate.c: whether this host's gate before the act is closed. */
 bool agent_gate_is_closed(const struct agent *a, enum agent_act act, const char *guest);

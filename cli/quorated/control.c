@@ -6,6 +6,7 @@
  *   silence    hosts that have not been heard are down, those heard again are up
  *   deadlines  operations that took too long are ended
  *   checks     the state hash of a recent index goes through the log, for all to compare
+ *   high availability: control_ha.h
  *   evacuate   hosts that are to be empty are emptied (control_evacuate.c)
  *   mastership goes to the preferred master when that is healthy
  */
@@ -18,6 +19,7 @@
 #include "core/util.h"
 
 #include "cli/quorated/control_evacuate.h"
+#include "cli/quorated/control_ha.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/deadlines.h"
 
@@ -32,6 +34,7 @@ struct control {
     uint64_t check_index;
     uint64_t transfer_at_ms;
     struct deadlines deadlines;
+    struct control_ha *ha;
     struct evacuate evacuate;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
@@ -42,6 +45,7 @@ struct control *control_new(struct daemon *d)
 {
     struct control *c = mem_new(1, sizeof *c);
     c->d = d;
+    c->ha = control_ha_new(d);
     c->evacuate.d = d;
     return c;
 }
@@ -50,6 +54,7 @@ struct control *control_free(struct control *c)
 {
     if (c != NULL) {
         deadlines_clear(&c->deadlines);
+        c->ha = control_ha_free(c->ha);
     }
     free(c);
     return NULL;
@@ -319,6 +324,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     if (!st.leading || c->d->diverged) {
         c->leading_since_ms = 0;
         deadlines_clear(&c->deadlines);
+        control_ha_rest(c->ha);
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -339,5 +345,6 @@ void control_tick(struct control *c, uint64_t now_ms)
     control_evacuate(&c->evacuate, v, now_ms);
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
+    control_ha_tick(c->ha, v, now_ms);
     (void)fsm_view_close(v);
 }

@@ -14,6 +14,7 @@
 #include "core/uv_loop.h"
 
 #include "cli/quorated/agent.h"
+#include "cli/quorated/leasing.h"
 
 #define TICK_MS 100u
 
@@ -97,6 +98,50 @@ static void agent_stood_still(void *ctx, uint64_t op, uint32_t commit_ms, uint32
 {
     notes_stood_still(ctx, op, commit_ms, resume_ms);
 }
+
+/* --- leases and the guard, as the agent sees them */
+
+static bool guard_allows(void *ctx)
+{
+    return leasing_allows(((struct daemon *)ctx)->leasing);
+}
+
+static bool guard_is_over(void *ctx)
+{
+    return leasing_is_over(((struct daemon *)ctx)->leasing);
+}
+
+static bool guard_holds(void *ctx, const struct id *guest, uint64_t epoch)
+{
+    struct daemon *d = ctx;
+    return warden_look(leasing_warden(d->leasing), guest, epoch) == WARDEN_HELD;
+}
+
+static bool guard_killed(void *ctx, const struct id *guest, uint64_t epoch)
+{
+    struct daemon *d = ctx;
+    return warden_killed(leasing_warden(d->leasing), guest, epoch);
+}
+
+static void guard_add(void *ctx, const struct id *guest, uint64_t epoch, int64_t pid)
+{
+    struct daemon *d = ctx;
+    struct guard_copy copy = {.guest = *guest, .epoch = epoch, .pid = (uint64_t)pid};
+    warden_add(leasing_warden(d->leasing), &copy);
+}
+
+static void guard_drop(void *ctx, const struct id *guest, uint64_t epoch)
+{
+    struct daemon *d = ctx;
+    warden_drop(leasing_warden(d->leasing), guest, epoch);
+}
+
+static const struct agent_guard agent_guard = {.allows = guard_allows,
+                                               .is_over = guard_is_over,
+                                               .holds = guard_holds,
+                                               .killed = guard_killed,
+                                               .add = guard_add,
+                                               .drop = guard_drop};
 
 static bool offer_peer(void *ctx, int fd, const void *read_ahead, size_t len)
 {
@@ -212,6 +257,7 @@ static void tick(uv_timer_t *timer)
     raftlog_status(d->rl, &st);
     current_tick(d, &st);
     announce_tick(d, &st, now);
+    leasing_tick(d->leasing, now);
     notes_tick(d, now);
     watch_tick(d, now);
     control_tick(d->control, now);
@@ -336,12 +382,20 @@ static void open_agent(struct daemon *d)
         .address = d->migrate_address,
         .propose = agent_propose,
         .gates = d->opt.lab_gates[0] == '\0' ? NULL : d->opt.lab_gates,
+        .guard = &agent_guard,
         .progress = agent_progress,
         .stood_still = agent_stood_still,
         .say = agent_say,
         .ctx = d,
     };
     d->agent = agent_new(&o);
+}
+
+static void open_leasing(struct daemon *d)
+{
+    (void)snprintf(d->guard_path, sizeof d->guard_path, "%s/guard.sock", d->opt.run_dir);
+    struct leasing_options o = {.d = d, .path = d->guard_path, .program = d->opt.guard};
+    d->leasing = leasing_new(&o);
 }
 
 static int open_listeners(struct daemon *d, struct err *e)
@@ -396,6 +450,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
         address_host(options->listen, d->migrate_address, sizeof d->migrate_address);
     }
     d->control = control_new(d);
+    open_leasing(d);
     (void)uv_timer_init(&d->loop, &d->settle); /* Fails only on bad arguments. */
     d->settle.data = d;
     rc = rc == 0 ? open_state(d, e) : rc;
@@ -420,6 +475,7 @@ static void part_closed(void *ctx)
         return;
     }
     d->agent = agent_free(d->agent);
+    d->leasing = leasing_free(d->leasing);
     d->control = control_free(d->control);
     d->fsm = fsm_close(d->fsm);
     uv_close((uv_handle_t *)&d->settle, NULL);
@@ -438,7 +494,8 @@ void daemon_stop(struct daemon *d)
     log_line(LOG_INFO, "stopping", NULL);
     (void)uv_timer_stop(&d->tick);
     watch_close(d);
-    d->closing = 4;
+    d->closing = 5;
+    leasing_close(d->leasing, part_closed, d);
     agent_stop(d->agent, part_closed, d);
     rpc_server_close(d->rpc, part_closed, d);
     raftlog_close(d->rl, part_closed, d);

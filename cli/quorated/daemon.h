@@ -13,6 +13,8 @@
  *   query.c    rows of the queries
  *   watch.c    waiting for operations, following events
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
+ *   control_ha.c  the master's controller of fences and restarts
+ *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
  *   notes.c    figures and progress from host to host, outside the log
  */
 
@@ -43,6 +45,7 @@ struct daemon_options {
     const char *prefix;          /* Where repositories are linked. */
     const char *migrate_address; /* Address for migration streams; "": the one of `listen`. */
     const char *emulator;        /* qemu: its program; "" for the default. */
+    const char *guard;           /* quorate-guard. */
     const char *lab_gates;       /* For tests: see agent_gate.c; "" for none. */
     uint32_t memory_mib;         /* Memory for guests; 0: what the machine has. */
     uint32_t election_ms;
@@ -79,6 +82,7 @@ struct agent;
 struct waiter;
 struct follower;
 struct control;
+struct leasing;
 struct loop_meter;
 
 struct daemon {
@@ -93,6 +97,8 @@ struct daemon {
     struct rpc_server *rpc;
     struct loop_meter *meter;
     struct control *control;
+    struct leasing *leasing;
+    char guard_path[LIMIT_PATH + 16];
 
     char migrate_address[LIMIT_ADDRESS + 1]; /* Where migration streams come in, without a port. */
     struct host_note host_notes[LIMIT_HOSTS];
@@ -215,6 +221,13 @@ void notes_progress(struct daemon *d, uint64_t op, const struct hv_progress *pro
 void notes_stood_still(struct daemon *d, uint64_t op, uint32_t commit_ms, uint32_t resume_ms);
 /* Ask the master to hand over to this member. */
 void notes_transfer(struct daemon *d, uint64_t to_raft_id);
+/* Leases: this host asks the master; the master grants. See leasing.h. */
+void notes_lease_ask(struct daemon *d, uint64_t master, uint64_t number);
+void notes_lease_grant(struct daemon *d,
+                       uint64_t to,
+                       uint64_t number,
+                       uint64_t lease_ms,
+                       uint64_t index);
 /* NULL when nothing was heard lately. */
 const struct host_note *notes_host(struct daemon *d, uint64_t raft_id);
 const struct op_note *notes_op(struct daemon *d, uint64_t op);

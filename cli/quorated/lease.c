@@ -35,12 +35,17 @@ bool lease_granted(struct lease_holder *h, uint64_t number, uint32_t lease_ms, u
     return true;
 }
 
+void lease_adopt(struct lease_holder *h, uint64_t end_ms)
+{
+    h->end_ms = max_u64(h->end_ms, end_ms);
+}
+
 bool lease_allows(const struct lease_holder *h,
                   const struct lease_times *t,
                   uint64_t now_ms,
                   uint64_t applied)
 {
-    return h->end_ms != 0 && now_ms + t->kill_margin_ms < h->end_ms && applied >= h->index;
+    return h->index != 0 && now_ms + t->kill_margin_ms < h->end_ms && applied >= h->index;
 }
 
 /* --- the master */
@@ -140,6 +145,15 @@ uint32_t lease_proved(struct lease_master *m,
         h->proving = 0;
     }
     return n;
+}
+
+bool lease_is_granted(const struct lease_master *m,
+                      const char *host,
+                      const struct lease_times *t,
+                      uint64_t now_ms)
+{
+    const struct lease_host *h = m->term == 0 ? NULL : find(m, host);
+    return h != NULL && !h->held && h->granted_ms != 0 && now_ms < h->granted_ms + t->lease_ms;
 }
 
 bool lease_is_over(const struct lease_master *m,

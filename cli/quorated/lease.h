@@ -22,7 +22,7 @@ struct lease_ask {
 
 struct lease_holder {
     uint64_t end_ms;   /* The lease ends then; 0: never had one. */
-    uint64_t index;    /* Guarded work may begin once this log index is applied here. */
+    uint64_t index;    /* Guarded work may begin once this log index is applied here; 0: not yet. */
     uint64_t last_ask; /* Number of the last ask; they are never used twice. */
     uint64_t ask_at_ms;
     struct lease_ask asks[LEASE_ASKS];
@@ -37,6 +37,10 @@ uint64_t lease_ask(struct lease_holder *h, uint64_t now_ms, uint32_t renew_ms);
 
 /* An answer came. False: it is unknown, too old, or does not make the lease longer. */
 bool lease_granted(struct lease_holder *h, uint64_t number, uint32_t lease_ms, uint64_t index);
+
+/* The guard outlived the daemon that told it: the lease is in force until then, but what its master
+ * knew is forgotten, so guarded work begins only after the next grant. */
+void lease_adopt(struct lease_holder *h, uint64_t end_ms);
 
 /* Whether guarded work may begin now: the lease lasts longer than the margin, and what the master
  * knew when it granted is applied here. */
@@ -91,6 +95,12 @@ uint32_t lease_proved(struct lease_master *m,
                       bool ok,
                       uint64_t now_ms,
                       struct lease_grant *ret);
+
+/* Whether this host (by name) was granted one in this term that may still be in force. */
+bool lease_is_granted(const struct lease_master *m,
+                      const char *host,
+                      const struct lease_times *t,
+                      uint64_t now_ms);
 
 /* Whether every lease this host (by name) may have is over. Never without being master. */
 bool lease_is_over(const struct lease_master *m,

@@ -29,6 +29,7 @@ static const struct config_row rows[] = {
     {"lab_gates", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "A directory of gates at which the agent stands still (docs/lab.md): for tests only, with lab_network"},
     {"driver", CONFIG_TEXT, "qemu", 1, 15, "", "Hypervisor driver"},
     {"emulator", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "Driver qemu: its program"},
+    {"guard", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "The program quorate-guard; none: the one beside this one"},
     {"memory_mib", CONFIG_NUMBER, "0", 0, 1u << 24, "MiB", "Memory for guests; 0: what the machine has"},
     {"migrate_address", CONFIG_TEXT, "", 0, LIMIT_ADDRESS, "", "Address for migration streams; none: that of listen"},
     {"image_locking", CONFIG_BOOL, "yes", 0, 1, "", "The hypervisor's own locks on disk images"},
@@ -133,6 +134,22 @@ static int check_listen(const struct config *c, struct err *e)
     return os_net_may_listen(&a, config_bool(c, "lab_network"), e);
 }
 
+/* The guard's program lies beside ours as a rule. */
+static const char *guard_program(const struct config *c)
+{
+    static char path[LIMIT_PATH + 32];
+    const char *given = config_text(c, "guard");
+    if (given[0] != '\0') {
+        return given;
+    }
+    ssize_t n = readlink("/proc/self/exe", path, LIMIT_PATH);
+    path[n < 0 ? 0 : n] = '\0';
+    char *slash = strrchr(path, '/');
+    char *name = slash == NULL ? path : slash + 1;
+    (void)str_copy(name, sizeof path - (size_t)(name - path), "quorate-guard");
+    return path;
+}
+
 static struct daemon_options options_of(const struct config *c)
 {
     return (struct daemon_options){
@@ -146,6 +163,7 @@ static struct daemon_options options_of(const struct config *c)
         .prefix = config_text(c, "prefix"),
         .migrate_address = config_text(c, "migrate_address"),
         .emulator = config_text(c, "emulator"),
+        .guard = guard_program(c),
         .lab_gates = config_text(c, "lab_gates"),
         .memory_mib = (uint32_t)config_number(c, "memory_mib"),
         .election_ms = (uint32_t)config_number(c, "election_ms"),

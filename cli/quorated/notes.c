@@ -4,6 +4,8 @@
  *   [2, operation, eight figures]             progress of an outgoing migration
  *   [3, member number]                        asks the master to hand over (0: to anybody)
  *   [4, operation, commit ms, resume ms]      a host's share of a move's stand-still, 0: not mine
+ *   [5, number]                               asks the master for a lease
+ *   [6, number, length in ms, log index]      the master grants it
  */
 
 #include "core/log.h"
@@ -11,11 +13,14 @@
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
+#include "cli/quorated/leasing.h"
 
 #define NOTE_STATE     1u
 #define NOTE_PROGRESS  2u
 #define NOTE_TRANSFER  3u
 #define NOTE_STILL     4u
+#define NOTE_ASK       5u
+#define NOTE_GRANT     6u
 #define NOTE_PERIOD_MS 500u
 #define NOTE_STALE_MS  5000u
 #define FIGURES        8u
@@ -134,7 +139,37 @@ void notes_receive(void *ctx, uint64_t from, const void *data, size_t len)
         keep_still(d, f[0], f[1], f[2]);
     } else if (kind == NOTE_TRANSFER && n == 2) {
         handle_transfer(d, f[0]);
+    } else if (kind == NOTE_ASK && n == 2) {
+        leasing_asked(d->leasing, from, f[0]);
+    } else if (kind == NOTE_GRANT && n == 4) {
+        leasing_granted(d->leasing, f[0], f[1], f[2]);
     }
+}
+
+/* A note of figures alone. */
+static void send_note(struct daemon *d, uint64_t to, const uint64_t *figures, uint32_t n)
+{
+    struct buf b = {0};
+    mp_put_array(&b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        mp_put_uint(&b, figures[i]);
+    }
+    raftlog_note(d->rl, to, b.data, b.len);
+    buf_done(&b);
+}
+
+void notes_lease_ask(struct daemon *d, uint64_t master, uint64_t number)
+{
+    send_note(d, master, (const uint64_t[]){NOTE_ASK, number}, 2);
+}
+
+void notes_lease_grant(struct daemon *d,
+                       uint64_t to,
+                       uint64_t number,
+                       uint64_t lease_ms,
+                       uint64_t index)
+{
+    send_note(d, to, (const uint64_t[]){NOTE_GRANT, number, lease_ms, index}, 4);
 }
 
 void notes_tick(struct daemon *d, uint64_t now_ms)
@@ -148,44 +183,22 @@ void notes_tick(struct daemon *d, uint64_t now_ms)
         return;
     }
     struct hash128 hash = fsm_hash(d->fsm);
-    struct buf b = {0};
-    mp_put_array(&b, 4);
-    mp_put_uint(&b, NOTE_STATE);
-    mp_put_uint(&b, applied);
-    mp_put_uint(&b, hash.hi);
-    mp_put_uint(&b, hash.lo);
-    raftlog_note(d->rl, 0, b.data, b.len);
-    buf_done(&b);
+    send_note(d, 0, (const uint64_t[]){NOTE_STATE, applied, hash.hi, hash.lo}, 4);
     d->note_sent_index = applied;
     d->note_sent_ms = now_ms;
 }
 
 void notes_progress(struct daemon *d, uint64_t op, const struct hv_progress *progress)
 {
-    uint64_t f[FIGURES];
-    figures_of(progress, f);
-    struct buf b = {0};
-    mp_put_array(&b, 2 + FIGURES);
-    mp_put_uint(&b, NOTE_PROGRESS);
-    mp_put_uint(&b, op);
-    for (uint32_t i = 0; i < FIGURES; i++) {
-        mp_put_uint(&b, f[i]);
-    }
-    raftlog_note(d->rl, 0, b.data, b.len);
-    buf_done(&b);
-    keep_progress(d, op, f);
+    uint64_t f[2 + FIGURES] = {NOTE_PROGRESS, op};
+    figures_of(progress, f + 2);
+    send_note(d, 0, f, ARRAY_LEN(f));
+    keep_progress(d, op, f + 2);
 }
 
 void notes_stood_still(struct daemon *d, uint64_t op, uint32_t commit_ms, uint32_t resume_ms)
 {
-    struct buf b = {0};
-    mp_put_array(&b, 4);
-    mp_put_uint(&b, NOTE_STILL);
-    mp_put_uint(&b, op);
-    mp_put_uint(&b, commit_ms);
-    mp_put_uint(&b, resume_ms);
-    raftlog_note(d->rl, 0, b.data, b.len);
-    buf_done(&b);
+    send_note(d, 0, (const uint64_t[]){NOTE_STILL, op, commit_ms, resume_ms}, 4);
     keep_still(d, op, commit_ms, resume_ms);
 }
 
@@ -197,14 +210,9 @@ void notes_transfer(struct daemon *d, uint64_t to_raft_id)
         handle_transfer(d, to_raft_id);
         return;
     }
-    struct buf b = {0};
-    mp_put_array(&b, 2);
-    mp_put_uint(&b, NOTE_TRANSFER);
-    mp_put_uint(&b, to_raft_id);
     if (st.leader != 0) {
-        raftlog_note(d->rl, st.leader, b.data, b.len);
+        send_note(d, st.leader, (const uint64_t[]){NOTE_TRANSFER, to_raft_id}, 2);
     }
-    buf_done(&b);
 }
 
 const struct host_note *notes_host(struct daemon *d, uint64_t raft_id)

@@ -1,5 +1,6 @@
 /* A crash of either host's agent after every step, and a second one after every later step: a start
- * and a migration, with a state and hypervisors made by hand, end the same way. */
+ * and a migration, guarded or not, with a state and hypervisors made by hand, end the same way. The
+ * guard goes on when the agent dies, and a guarded copy never executes without it. */
 
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct model {
     struct hv_info copy[2];
     uint32_t n_copies[2];
     struct agent_memory memory[2];
+    bool held[2]; /* The guard has the copy. */
     uint64_t next_epoch;
 };
 
@@ -32,6 +34,10 @@ static struct agent_answer decide(int h)
                              .copies = &m.copy[h],
                              .n_copies = m.n_copies[h],
                              .memory = &m.memory[h],
+                             .guarding = true,
+                             .protect = m.guest.guarded,
+                             .lease_allows = true,
+                             .held = &m.held[h],
                              .now_ms = 1000000};
     return agent_decide(&in);
 }
@@ -42,6 +48,7 @@ static void put_copy(int h, uint64_t epoch, enum hv_state state)
     m.n_copies[h] = 1;
     m.copy[h].key.epoch = epoch;
     m.copy[h].state = state;
+    m.held[h] = false;
 }
 
 static void end_op(enum guest_state state)
@@ -86,7 +93,11 @@ static bool step(int h)
     switch (a.act) {
     case AGENT_NONE: return false;
     case AGENT_DESTROY: m.n_copies[h] = 0; break;
-    case AGENT_START: put_copy(h, a.epoch, HV_RUNNING); break;
+    case AGENT_START: put_copy(h, a.epoch, m.guest.guarded ? HV_PAUSED : HV_RUNNING); break;
+    case AGENT_GUARD:
+        assert_false(m.held[h]);
+        m.held[h] = true;
+        break;
     case AGENT_UNPAUSE: m.copy[h].state = HV_RUNNING; break;
     case AGENT_INCOMING:
         put_copy(h, a.epoch, HV_INCOMING);
@@ -101,6 +112,7 @@ static bool step(int h)
             (void)err_set(&m.memory[h].send, ERR_HYPERVISOR, "nobody listens");
         }
         break;
+    case AGENT_UNGUARD:
     case AGENT_SHUTDOWN:
     case AGENT_PAUSE:
     case AGENT_CANCEL: fail_msg("%s was not asked for", agent_act_name(a.act)); break;
@@ -110,6 +122,9 @@ static bool step(int h)
     case AGENT_ABORT: propose(&a, h); break;
     }
     bool both = m.n_copies[0] == 1 && m.n_copies[1] == 1;
+    for (int i = 0; i < 2 && m.guest.guarded; i++) {
+        assert_true(m.n_copies[i] == 0 || m.copy[i].state != HV_RUNNING || m.held[i]);
+    }
     assert_false(both && m.copy[0].state == HV_RUNNING && m.copy[1].state == HV_RUNNING);
     return true;
 }
@@ -126,7 +141,7 @@ static void crash(int h)
     }
 }
 
-static void begin(bool migrate)
+static void begin(bool migrate, bool guarded)
 {
     memset(&m, 0, sizeof m);
     schema_init(&schema_guest, &m.guest);
@@ -144,8 +159,10 @@ static void begin(bool migrate)
     m.op.dst_epoch = 9;
     (void)str_copy(m.op.src, sizeof m.op.src, "h1");
     (void)str_copy(m.op.dst, sizeof m.op.dst, "h2");
+    m.guest.guarded = guarded;
     if (migrate) {
         put_copy(0, 7, HV_RUNNING);
+        m.held[0] = guarded;
     }
 }
 
@@ -186,9 +203,9 @@ static void check_end(void)
 
 static void sweep(bool migrate)
 {
-    for (int k = 0; k < STEPS * STEPS * 4; k++) {
-        begin(migrate);
-        (void)run(k % 2, k / 4 % STEPS, k / 4 / STEPS, k / 2 % 2);
+    for (int k = 0; k < STEPS * STEPS * 8; k++) {
+        begin(migrate, k >= STEPS * STEPS * 4);
+        (void)run(k % 2, k / 4 % STEPS, k / 4 / STEPS % STEPS, k / 2 % 2);
         check_end();
         /* Nothing died: the guest is where it was or where it should go, in its first run there. */
         assert_int_equal(m.next_epoch, 10);
@@ -205,7 +222,7 @@ static void a_start_survives_crashes_after_every_step(void **unused)
 static void a_migration_survives_crashes_after_every_step(void **unused)
 {
     (void)unused;
-    begin(/*migrate=*/true);
+    begin(/*migrate=*/true, /*guarded=*/false);
     assert_int_equal(run(0, -1, -1, 0),
                      7); /* incoming, prepared, stream, switch, two ends, started */
     check_end();

@@ -1,4 +1,5 @@
 #include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vloop.h"
 
 /* Parts in a million: the worst quartz there is, and far beyond what NTP corrects. */
@@ -7,6 +8,7 @@
 static void set(struct vhost *h, int32_t ppm)
 {
     vclock_set_rate(&h->m.clock, ppm);
+    vguard_replan(h);
     if (h->proc != NULL) {
         vloop_replan(h->proc); /* Its timers are due at other moments now. */
     }

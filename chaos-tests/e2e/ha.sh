@@ -1,0 +1,101 @@
+#!/bin/bash
+# High availability: a host with protected guests loses its power, is cut off, hangs; its guests run
+# elsewhere within seconds, never twice. A daemon that dies alone, or its guard, is no reason to
+# restart anything. A guest without HA is never moved.
+# shellcheck source=chaos-tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+ROUNDS=${ROUNDS:-1}
+GUESTS=${GUESTS:-4}
+# Lease and 2 s, and what a busy machine adds.
+LIMIT_MS=${LIMIT_MS:-9000}
+story_begin 3 qemu
+need_namespaces
+
+for ((i = 1; i <= GUESTS; i++)); do
+    on_pool guest create "ha$i" --image tiny --ha on --host h2 >/dev/null
+done
+on_pool guest create plain --image tiny --host h1 >/dev/null
+expect_beating ha1
+expect_beating plain
+
+guard_of() { pgrep -f -- "^[^ ]*quorate-guard $(host_dir "$1")/run/" || true; }
+guarded_on() { on_pool guest list --json | rows | jq -r --arg h "$1" 'select(.host == $h and .ha) | .name'; }
+ha_state() { on_pool guest list --json | rows | jq -r 'select(.ha) | "\(.name) \(.state) \(.host)"'; }
+
+# all_run_but HOST: all protected guests run, none on HOST.
+all_run_but() { [[ $(ha_state | grep -c " running ") -eq $GUESTS ]] && ! ha_state | grep -q " $1\$"; }
+
+# The host with the most protected guests: the one that hurts most.
+fullest() { on_pool guest list --json | rows | jq -r 'select(.ha) | .host' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}'; }
+
+# Times from the log of events, in ms since the blow: host fenced, last guest started.
+took() {
+    local begin=$1
+    on_pool events --json | rows | jq -s --argjson b "$begin" \
+        '[.[] | select(.time_ms >= $b)] as $e |
+         "\([$e[] | select(.kind == "host.fenced") | .time_ms - $b] | max // 0) \(
+            [$e[] | select(.kind == "guest.started") | .time_ms - $b] | max // 0)"' -r
+}
+
+# blow NAME UNDO HOST COMMAND...: break the host, wait for its guests, mend it.
+blow() {
+    local name=$1 undo=$2 host=$3 begin seen
+    shift 3
+    begin=$(date +%s%3N)
+    tell "$name of $host, which has $(guarded_on "$host" | tr '\n' ' ')"
+    "$@"
+    eventually 30 "all protected guests run elsewhere" all_run_but "$host"
+    seen=$(took "$begin")
+    tell "$name: fenced, last guest started after $seen ms"
+    printf '%s %s\n' "$name" "$seen" >>"$LAB_DIR/times"
+    check "within $LIMIT_MS ms" test "${seen#* }" -lt "$LIMIT_MS"
+    expect_beating ha1
+    "$undo" "$host"
+    eventually 30 "the pool is whole" pool_is_whole
+    check "they stayed where they are" all_run_but "$host"
+    eventually 10 "nothing of them is left on $host" nothing_runs_guarded "$host"
+}
+nothing_runs_guarded() { [[ $(qemus_on "$1") -eq $(on_pool guest list --json | rows | jq -s --arg h "$1" '[.[] | select(.host == $h)] | length') ]]; }
+
+healed() { heal_network; }
+resumed() { signal_daemon CONT "$1"; }
+
+for ((round = 1; round <= ROUNDS; round++)); do
+    blow kill daemon_start "$(fullest)" power_cut "$(fullest)"
+    blow isolate healed "$(fullest)" isolate_host "$(fullest)"
+    blow pause resumed "$(fullest)" daemon_pause "$(fullest)"
+done
+
+# The master itself, with guests, is cut off.
+master=$(master_name)
+on_pool guest migrate ha1 "$master" >/dev/null 2>&1 || true
+guest_runs_on ha1 "$master" || fail "ha1 is not on the master"
+blow "isolate the master" healed "$master" isolate_host "$master"
+
+# --- nothing happens when it need not
+
+host=$(fullest)
+epochs=$(on_pool guest list --json | rows | jq -r '"\(.name) \(.run_epoch)"')
+daemon_crash "$host"
+daemon_start "$host"
+eventually 30 "the pool is whole" pool_is_whole
+first=$(guard_of "$host")
+[[ -n $first ]] || fail "no guard runs on $host"
+kill -KILL "$first"
+another_guard() { [[ -n $(guard_of "$host") && $(guard_of "$host") != "$first" ]]; }
+eventually 10 "another guard is there" another_guard
+expect_beating ha1
+check "no run ended" test "$epochs" == "$(on_pool guest list --json | rows | jq -r '"\(.name) \(.run_epoch)"')"
+
+# The new guard knows them all: it ends them when the lease does.
+blow "isolate after" healed "$host" isolate_host "$host"
+
+for ((i = 1; i <= GUESTS; i++)); do
+    expect_single "ha$i"
+done
+expect_single plain
+check "plain never moved" test "$(guest_field plain run_epoch)" -eq "$(awk '$1 == "plain" {print $2}' <<<"$epochs")"
+expect_equal_hashes
+figures "ms until fenced/last of $GUESTS guests started:" \
+    "$(awk '{n = $1; for (i = 2; i < NF - 1; i++) n = n " " $i; printf "%s%s %s/%s", sep, n, $(NF - 1), $NF; sep = ", "}' "$LAB_DIR/times")"
