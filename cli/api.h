@@ -75,7 +75,7 @@ extern const struct enum_names enum_place_no;
     F(str,  state_hash,      _,          OPT,    0,  32,            0,    "",    "Hash of the state at that index on the host that answers") \
     F(str,  answered_by,     _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that answered") \
     F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that shall be allowed to be lost") \
-    F(u32,  tolerates,       _,          OPT,    0,  3,             0,    "",    "Hosts, whichever, that may be lost now so that every protected guest has a place; not looked for beyond 3") \
+    F(u32,  tolerates,       _,          OPT,    0,  3,             0,    "",    "Hosts, whichever, that may be lost now so that every protected guest has a place; as far as it was looked for") \
     F(str,  costliest,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host whose loss would hurt most") \
     F(u64,  costliest_mib,   _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory of protected guests that would have to move then") \
     F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then")

@@ -5,10 +5,6 @@
 
 #include "core/util.h"
 
-/* Steps (a guest tried on a host) that an answer may cost; a set of hosts more is not begun then.
- */
-#define STEPS_MOST 20000000u
-
 static uint32_t host_index(const struct admission *m, const char *name)
 {
     for (uint32_t i = 0; i < m->n_hosts; i++) {
@@ -99,8 +95,9 @@ struct trial {
     const struct admission *m;
     uint64_t lost; /* A bit for each host. */
     uint64_t free_mib[LIMIT_HOSTS];
-    uint32_t *at; /* Where each guest is now. */
-    uint64_t steps;
+    uint32_t *at;   /* Where each guest is now. */
+    uint64_t steps; /* A guest tried on a host. */
+    uint64_t steps_most;
 };
 
 static bool is_lost(const struct trial *t, uint32_t host)
@@ -177,11 +174,15 @@ static uint64_t next_set(uint64_t set, uint32_t n)
 }
 
 /* Whether any f hosts may be lost. */
-static bool any_may_be_lost(struct trial *t, uint32_t f)
+static bool any_may_be_lost(struct trial *t, uint32_t f, bool *ret_cut)
 {
     struct admission_answer a;
     for (uint64_t set = (UINT64_C(1) << f) - 1; set != 0; set = next_set(set, t->m->n_hosts)) {
-        if (t->steps > STEPS_MOST || lose(t, set, &a) > 0) {
+        if (t->steps > t->steps_most) {
+            *ret_cut = true;
+            return false;
+        }
+        if (lose(t, set, &a) > 0) {
             return false;
         }
     }
@@ -201,14 +202,18 @@ static void find_costliest(struct trial *t, struct admission_answer *ret)
     }
 }
 
-void admission_ask(const struct admission *m, uint32_t most, struct admission_answer *ret)
+void admission_ask(const struct admission *m,
+                   uint32_t most,
+                   uint64_t steps_most,
+                   struct admission_answer *ret)
 {
     *ret = (struct admission_answer){.tolerates = 0};
-    struct trial t = {.m = m, .at = mem_new(m->n_guests + 1, sizeof *t.at)};
+    struct trial t = {
+        .m = m, .steps_most = steps_most, .at = mem_new(m->n_guests + 1, sizeof *t.at)};
     find_costliest(&t, ret);
     uint32_t f = ret->without_place == 0 && m->n_hosts > 1 ? 1 : 0;
     most = (uint32_t)min_u64(min_u64(most, ADMISSION_MOST), m->n_hosts == 0 ? 0 : m->n_hosts - 1);
-    while (f > 0 && f < most && any_may_be_lost(&t, f + 1)) {
+    while (f > 0 && f < most && any_may_be_lost(&t, f + 1, &ret->cut)) {
         f++;
     }
     ret->tolerates = f < most ? f : most;

@@ -11,8 +11,13 @@
 
 #include "fsm/fsm.h"
 
-/* More is not looked for; nor are more sets of hosts than a status line may cost. */
+/* More is not looked for. */
 #define ADMISSION_MOST 3u
+
+/* What an answer may cost, in guests tried on a host; a million take about 3 ms. One that is asked
+ * for all the time, and one that decides: enough for two of 64 hosts with 10,000 guests. */
+#define ADMISSION_STEPS_STATUS UINT64_C(2000000)
+#define ADMISSION_STEPS_DECIDE UINT64_C(60000000)
 
 struct admission_guest {
     char name[LIMIT_NAME + 1];
@@ -41,6 +46,7 @@ void admission_add(struct admission *m, const struct guest *g, const char *host,
 
 struct admission_answer {
     uint32_t tolerates;         /* Any so many hosts may be lost. */
+    bool cut;                   /* It may be more: looking further would have cost too much. */
     char host[LIMIT_NAME + 1];  /* The one whose loss would hurt most. */
     uint64_t needed_mib;        /* Memory of the protected guests that would have to move. */
     uint64_t free_mib;          /* What the others have. */
@@ -48,7 +54,10 @@ struct admission_answer {
     char guest[LIMIT_NAME + 1]; /* The first of them. */
 };
 
-/* `most`: how many are enough to know. */
-void admission_ask(const struct admission *m, uint32_t most, struct admission_answer *ret);
+/* `most`: how many are enough to know. One host is always tried; for more, `steps_most` ends it. */
+void admission_ask(const struct admission *m,
+                   uint32_t most,
+                   uint64_t steps_most,
+                   struct admission_answer *ret);
 
 #endif

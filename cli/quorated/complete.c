@@ -39,10 +39,16 @@ static int admit(struct fsm_view *v, const struct guest *g, const char *host, st
     }
     admission_take(v, &m);
     admission_add(&m, g, host, pool.ha && g->ha);
-    admission_ask(&m, pool.failures_to_tolerate, &a);
+    admission_ask(&m, pool.failures_to_tolerate, ADMISSION_STEPS_DECIDE, &a);
     admission_done(&m);
     if (a.tolerates >= pool.failures_to_tolerate) {
         return 0;
+    }
+    if (a.cut) {
+        return err_set(e, ERR_NO_ROOM,
+                       "the pool is too large to say in time whether it tolerates the loss of %u "
+                       "hosts with %s on %s: it does of %u (--force starts it all the same)",
+                       pool.failures_to_tolerate, g->name, host, a.tolerates);
     }
     return err_set(
         e, ERR_NO_ROOM,

@@ -98,7 +98,7 @@ static void put_admission(struct rows *r, struct api_pool *row)
     struct admission m;
     struct admission_answer a;
     admission_take(r->v, &m);
-    admission_ask(&m, ADMISSION_MOST, &a);
+    admission_ask(&m, ADMISSION_MOST, ADMISSION_STEPS_STATUS, &a);
     admission_done(&m);
     row->tolerates = a.tolerates;
     row->costliest_mib = a.needed_mib;

@@ -147,7 +147,7 @@ static void so_many_hosts_may_be_lost(void **state)
         state_must(f, r->before, n);
         struct fsm_view *v = fsm_view_open(f);
         admission_take(v, &m);
-        admission_ask(&m, ADMISSION_MOST, &a);
+        admission_ask(&m, ADMISSION_MOST, ADMISSION_STEPS_DECIDE, &a);
         (void)fsm_view_close(v);
         if (a.tolerates != r->tolerates || strcmp(a.host, r->host) != 0 ||
             a.needed_mib != r->needed_mib || a.free_mib != r->free_mib ||
@@ -156,7 +156,7 @@ static void so_many_hosts_may_be_lost(void **state)
                      r->name, a.tolerates, a.host, (unsigned)a.needed_mib, (unsigned)a.free_mib,
                      a.without_place, a.guest);
         }
-        admission_ask(&m, 1, &a); /* No more is looked for than is asked. */
+        admission_ask(&m, 1, 0, &a); /* No more is looked for than is asked. */
         assert_int_equal(a.tolerates, r->tolerates > 1 ? 1 : r->tolerates);
         admission_done(&m);
         (void)state_close(f);
@@ -182,8 +182,12 @@ static void a_guest_that_would_be_there_counts(void **state)
             (void)snprintf(g.name, sizeof g.name, "g%u", i);
             admission_add(&m, &g, m.hosts[i].name, /*is_protected=*/true);
         }
-        admission_ask(&m, ADMISSION_MOST, &a);
+        admission_ask(&m, ADMISSION_MOST, ADMISSION_STEPS_DECIDE, &a);
         assert_int_equal(a.tolerates, mib == 200 ? 3 : mib == 400 ? 2 : 0);
+        assert_false(a.cut);
+        admission_ask(&m, ADMISSION_MOST, 0, &a);
+        assert_int_equal(a.tolerates, mib <= 400 ? 1 : 0);
+        assert_true(a.cut == (mib <= 400));
         admission_done(&m);
     }
     (void)fsm_view_close(v);
