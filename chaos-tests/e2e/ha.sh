@@ -18,6 +18,7 @@ done
 on_pool guest create plain --image tiny --host h1 >/dev/null
 expect_beating ha1
 expect_beating plain
+plain=$(guest_field plain run_epoch)
 
 guard_of() { pgrep -f -- "^[^ ]*quorate-guard $(host_dir "$1")/run/" || true; }
 guarded_on() { on_pool guest list --json | rows | jq -r --arg h "$1" 'select(.host == $h and .ha) | .name'; }
@@ -91,11 +92,31 @@ check "no run ended" test "$epochs" == "$(on_pool guest list --json | rows | jq 
 # The new guard knows them all: it ends them when the lease does.
 blow "isolate after" healed "$host" isolate_host "$host"
 
+# --- HA off for the pool: the runs go on, and nothing ends them any more
+
+epochs=$(on_pool guest list --json | rows | jq -r '"\(.name) \(.run_epoch)"')
+on_pool pool set --ha off >/dev/null
+none_guarded() { ! on_pool guest show "$1" --json | rows | jq -e .guarded >/dev/null; }
+for ((i = 1; i <= GUESTS; i++)); do
+    eventually 10 "ha$i is let go of" none_guarded "ha$i"
+done
+host=$(fullest)
+isolate_host "$host"
+down() { [[ $(quorate --connect "$(connect_without "$host")" host show "$host" --json | rows | jq -r .state) == down ]]; }
+eventually 20 "$host is missed" down
+name=$(guarded_on "$host" | head -n 1)
+beats=$(beats_of "$name")
+# Longer than any lease.
+eventually 20 "$name beats on" beats_beyond "$name" $((beats + 60))
+heal_network
+eventually 30 "the pool is whole" pool_is_whole
+check "no run ended" test "$epochs" == "$(on_pool guest list --json | rows | jq -r '"\(.name) \(.run_epoch)"')"
+
 for ((i = 1; i <= GUESTS; i++)); do
     expect_single "ha$i"
 done
 expect_single plain
-check "plain never moved" test "$(guest_field plain run_epoch)" -eq "$(awk '$1 == "plain" {print $2}' <<<"$epochs")"
+check "plain never moved" test "$(guest_field plain run_epoch)" -eq "$plain"
 expect_equal_hashes
 figures "ms until fenced/last of $GUESTS guests started:" \
     "$(awk '{n = $1; for (i = 2; i < NF - 1; i++) n = n " " $i; printf "%s%s %s/%s", sep, n, $(NF - 1), $NF; sep = ", "}' "$LAB_DIR/times")"

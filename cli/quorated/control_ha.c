@@ -38,8 +38,18 @@ struct start {
     char host[LIMIT_NAME + 1];
 };
 
+/* A guest that is not to be started yet, counted on this master's own clock since it saw it. */
+struct rest {
+    struct rest *next;
+    char guest[LIMIT_NAME + 1];
+    uint64_t generation;
+    uint64_t due_ms;
+    bool seen; /* In this look. */
+};
+
 struct control_ha {
     struct daemon *d;
+    struct rest *rests;
     struct fence *fences;
     struct start *starts; /* Proposed, and not answered yet. */
     uint64_t scan_at_ms;
@@ -234,10 +244,48 @@ static bool is_being_started(const struct control_ha *c, const char *guest)
     return s != NULL;
 }
 
+/* A protected guest runs only where a lease is in force. */
 static bool may_host(void *ctx, const char *host)
 {
     const struct control_ha *c = ctx;
     return leasing_holds(c->d->leasing, host);
+}
+
+static bool is_resting(struct control_ha *c, const struct guest *g, uint64_t now_ms)
+{
+    uint64_t wait_ms = g->not_before_ms > g->since_ms ? g->not_before_ms - g->since_ms : 0;
+    struct rest *r = c->rests;
+    while (r != NULL && (r->generation != g->generation || strcmp(r->guest, g->name) != 0)) {
+        r = r->next;
+    }
+    if (r == NULL && wait_ms > 0) {
+        r = mem_new(1, sizeof *r);
+        (void)str_copy(r->guest, sizeof r->guest, g->name);
+        r->generation = g->generation;
+        r->due_ms = now_ms + wait_ms;
+        r->next = c->rests;
+        c->rests = r;
+    }
+    if (r != NULL) {
+        r->seen = true;
+    }
+    return r != NULL && now_ms < r->due_ms;
+}
+
+/* `all`, or those that this look did not come by. */
+static void forget_rests(struct control_ha *c, bool all)
+{
+    struct rest **at = &c->rests;
+    while (*at != NULL) {
+        struct rest *r = *at;
+        if (!all && r->seen) {
+            r->seen = false;
+            at = &r->next;
+        } else {
+            *at = r->next;
+            free(r);
+        }
+    }
 }
 
 static void
@@ -245,8 +293,9 @@ place(struct control_ha *c, struct fsm_view *v, struct place_census *census, con
 {
     static struct placement found; /* Large; the loop has one thread. */
     struct cmd_guest_start record;
-    struct place_ask ask = {
-        .guest = g, .max_starts = STARTS_PER_HOST, .may_host = may_host, .ctx = c};
+    struct pool pool;
+    struct place_ask ask = {.guest = g, .max_starts = STARTS_PER_HOST, .ctx = c};
+    ask.may_host = g->ha && fsm_get_pool(v, &pool) == 0 && pool.ha ? may_host : NULL;
     schema_init(command_by_number(COMMAND_guest_start)->schema, &record);
     place_find(v, census, &ask, &found);
     if (found.best == NULL) {
@@ -255,6 +304,7 @@ place(struct control_ha *c, struct fsm_view *v, struct place_census *census, con
     (void)str_copy(record.name, sizeof record.name, g->name);
     (void)str_copy(record.host, sizeof record.host, found.best->host->name);
     record.paused = g->want == WANT_PAUSED;
+    record.again = true;
     record.generation = g->generation;
     place_census_add(census, record.host, g);
     struct start *s = mem_new(1, sizeof *s);
@@ -321,10 +371,11 @@ static void look_at_guests(struct control_ha *c, struct fsm_view *v, uint64_t no
     char after[LIMIT_NAME + 1] = "";
     while (fsm_next_pending(v, after, &g) == 0) {
         (void)str_copy(after, sizeof after, g.name);
-        if (g.op == 0 && !is_being_started(c, g.name)) {
+        if (g.op == 0 && !is_resting(c, &g, now_ms) && !is_being_started(c, g.name)) {
             keep(list, &n, &g);
         }
     }
+    forget_rests(c, /*all=*/false);
     if (n == 0) {
         return;
     }
@@ -361,6 +412,7 @@ void control_ha_rest(struct control_ha *c)
             free(f);
         }
     }
+    forget_rests(c, /*all=*/true);
     c->settle_ms = 0;
     c->scan_at_ms = 0;
 }
@@ -384,6 +436,7 @@ struct control_ha *control_ha_free(struct control_ha *c)
         c->starts = s->next;
         free(s);
     }
+    forget_rests(c, /*all=*/true);
     free(c);
     return NULL;
 }

@@ -40,7 +40,8 @@ static void read_times(struct leasing *l)
     if (v == NULL || fsm_get_pool(v, &p) != 0) {
         l->wanted = false;
     } else {
-        l->wanted = p.ha;
+        /* HA that was put off lets go of each copy first. */
+        l->wanted = p.ha || warden_is_busy(l->warden);
         l->times = (struct lease_times){.lease_ms = p.lease_ms,
                                         .renew_ms = p.lease_renew_ms,
                                         .kill_margin_ms = p.kill_margin_ms,

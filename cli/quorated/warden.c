@@ -249,6 +249,11 @@ bool warden_ready(const struct warden *w)
     return w->ready;
 }
 
+bool warden_is_busy(const struct warden *w)
+{
+    return w->n > 0;
+}
+
 uint64_t warden_end_ms(const struct warden *w)
 {
     return w->end_ms;

@@ -51,6 +51,9 @@ void warden_tick(struct warden *w);
 /* There is a guard, and it was told everything. */
 bool warden_ready(const struct warden *w);
 
+/* Whether any copy is guarded, or shall be. */
+bool warden_is_busy(const struct warden *w);
+
 /* The lease ends then, as far as this daemon and the guard know; 0: there never was one. */
 uint64_t warden_end_ms(const struct warden *w);
 
@@ -67,7 +70,7 @@ enum warden_word warden_look(const struct warden *w, const struct id *guest, uin
 bool warden_killed(const struct warden *w, const struct id *guest, uint64_t epoch);
 
 /* Guard this copy, or not any more. Adding what is there already does nothing. Refused, it is
- * WARDEN_NONE again, and *why* stands in a log line. A copy of pid 0 has no process that could be
+ * WARDEN_NONE again, and a log line says why. A copy of pid 0 has no process that could be
  * killed (driver sim): it is the daemon that ends it. */
 void warden_add(struct warden *w, const struct guard_copy *copy);
 void warden_drop(struct warden *w, const struct id *guest, uint64_t epoch);
