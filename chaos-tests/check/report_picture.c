@@ -33,7 +33,8 @@ struct pic {
     uint64_t from, to;
     uint32_t lane; /* Height. */
     uint32_t calls_y, bottom;
-    double said_to[SAID_ROWS]; /* How far each row of what findings say is taken. */
+    double said_to[SAID_ROWS];   /* How far each row of what findings say is taken. */
+    double fault_to[HIST_HOSTS]; /* How far the names of a host's faults reach. */
 };
 
 static double x_of(const struct pic *p, uint64_t us)
@@ -206,20 +207,25 @@ static void put_call(const struct pic *p, const struct segment *g)
                              class, label, title});
 }
 
-static void put_fault(const struct pic *p, const struct segment *g)
+/* Its name is left out where it would lie on the one before. */
+static void put_fault(struct pic *p, const struct segment *g)
 {
     uint16_t host = g->host == HIST_NONE ? 0 : g->host;
     const char *name = hist_name_text(p->s->h, g->name);
+    double x = x_of(p, g->from_us);
+    bool room = x > p->fault_to[host];
 
     if (g->from_us < p->from || g->from_us > p->to) {
         return;
     }
-    buf_printf(p->out,
-               "<g class=\"t fault\" data-a=\"%" PRIu64 "\" transform=\"translate(%.2f,%" PRIu32
-               ")\"><path d=\"M0 0l-5 -9h10z\"/><text x=\"7\" y=\"-1\">%s</text><title>%s (%" PRIu64
-               ") at %.6f s</title></g>\n",
-               g->from_us, x_of(p, g->from_us), lane_y(p, host), name, name, g->number,
-               (double)g->from_us / 1e6);
+    p->fault_to[host] = room ? x + 8 + (double)strlen(name) * LETTER : p->fault_to[host];
+    buf_printf(
+        p->out,
+        "<g class=\"t fault\" data-a=\"%" PRIu64 "\" transform=\"translate(%.2f,%" PRIu32
+        ")\"><path d=\"M0 0l-5 -9h10z\"/><text x=\"7\" y=\"-1\"%s>%s</text><title>%s (%" PRIu64
+        ") at %.6f s</title></g>\n",
+        g->from_us, x, lane_y(p, host), room ? "" : " style=\"display:none\"", name, name,
+        g->number, (double)g->from_us / 1e6);
 }
 
 static void put_move(const struct pic *p, const struct segment *g)
@@ -243,15 +249,20 @@ static void put_move(const struct pic *p, const struct segment *g)
                hist_host_text(p->s->h, g->peer), move_word[g->state], (double)g->to_us / 1e6);
 }
 
-static void put_segments(const struct pic *p, enum segment_kind kind)
+static void put_segments(struct pic *p, enum segment_kind kind)
 {
     static void (*const put[SEG_KINDS])(const struct pic *p, const struct segment *g) = {
         [SEG_POWER] = put_power, [SEG_LEADS] = put_lead, [SEG_LEASE] = put_lease,
         [SEG_CUT] = put_cut,     [SEG_COPY] = put_copy,  [SEG_CALL] = put_call,
-        [SEG_FAULT] = put_fault, [SEG_MOVE] = put_move};
+        [SEG_MOVE] = put_move};
 
     for (size_t i = 0; i < p->s->n; i++) {
-        if (p->s->seg[i].kind == kind) {
+        if (p->s->seg[i].kind != kind) {
+            continue;
+        }
+        if (kind == SEG_FAULT) {
+            put_fault(p, &p->s->seg[i]);
+        } else {
             put[kind](p, &p->s->seg[i]);
         }
     }

@@ -39,6 +39,8 @@ took() {
             [$e[] | select(.kind == "guest.started") | .time_ms - $b] | max // 0)"' -r
 }
 
+told() { [[ ! $(took "$1") =~ (^| )0( |$) ]]; }
+
 # blow NAME UNDO HOST COMMAND...: break the host, wait for its guests, mend it.
 blow() {
     local name=$1 undo=$2 host=$3 begin seen
@@ -47,6 +49,7 @@ blow() {
     tell "$name of $host, which has $(guarded_on "$host" | tr '\n' ' ')"
     "$@"
     eventually 30 "all protected guests run elsewhere" all_run_but "$host"
+    eventually 10 "the events tell when" told "$begin"
     seen=$(took "$begin")
     tell "$name: fenced, last guest started after $seen ms"
     printf '%s %s\n' "$name" "$seen" >>"$LAB_DIR/times"

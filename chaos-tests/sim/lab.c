@@ -8,8 +8,10 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/check/check.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
@@ -169,6 +171,9 @@ static void boot(void)
         char name[MACHINE_NAME];
         (void)snprintf(name, sizeof name, "h%u", i + 1);
         vhost_init(&lab.hosts[i], i, name);
+        if (lab.o.hist != NULL) {
+            (void)hist_host_add(lab.o.hist, name);
+        }
         vhost_start(&lab.hosts[i]);
     }
     workload_begin();
@@ -185,9 +190,30 @@ static void boot(void)
     (void)run_to_rest(FORM_S, "form");
 }
 
+static void record_phase(enum run_phase phase)
+{
+    uint64_t core = lab.o.hosts >= 64 ? UINT64_MAX : (UINT64_C(1) << lab.o.hosts) - 1;
+    record(&(struct rec){.kind = REC_PHASE, .phase = {.phase = phase, .core = core}});
+}
+
+static void record_final(void)
+{
+    record_phase(PHASE_END);
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost_state s;
+        if (vhost_look(&lab.hosts[i], &s)) {
+            record(&(struct rec){
+                .kind = REC_FINAL,
+                .final = {.host = (uint16_t)i, .index = s.applied, .state = s.state_hash | 1}});
+            workload_record_rows(&lab.hosts[i]);
+        }
+    }
+}
+
 static void safety(void)
 {
     lab.phase = LAB_SAFETY;
+    record_phase(PHASE_SAFETY);
     workload_start();
     faults_begin();
     world_run(world.now_ns + lab.o.safety_s * NS_PER_S);
@@ -197,6 +223,7 @@ static void heal(void)
 {
     lab.phase = LAB_HEAL;
     lab.healed_ns = world.now_ns;
+    record_phase(PHASE_HEAL);
     faults_heal();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
@@ -209,11 +236,29 @@ static void heal(void)
     workload_stop();
 }
 
+static void check_history(void)
+{
+    if (lab.o.hist == NULL || lab.failure[0] != '\0') {
+        return;
+    }
+    struct verdicts *v = world_new(1, sizeof *v);
+    check_all(lab.o.hist, v);
+    const struct checked *bad = verdicts_good(v) ? NULL : verdicts_first(v);
+    if (bad != NULL) {
+        lab_fail(bad->checker->name, "%s (at %.6f s)",
+                 bad->n_findings > 0 ? bad->findings[0].text : verdict_name(bad->verdict),
+                 bad->n_findings > 0 ? (double)bad->findings[0].at_us / 1e6 : 0.0);
+    }
+    world_free(v);
+}
+
 static void liveness(void)
 {
     if (!world.stop && run_to_rest(REST_S, "liveness")) {
         lab.rested_ns = world.now_ns;
         workload_check(&lab.hosts[0]);
+        record_final();
+        check_history();
     }
 }
 
@@ -231,6 +276,7 @@ bool lab_boot(const struct lab_options *o)
     proc_log_print = o->print;
     proc_log_line = log_seen;
     world_begin(o->seed);
+    record_into(o->hist);
     vsys_begin();
     vnet_begin();
     truth_begin();
@@ -256,6 +302,7 @@ bool lab_run(const struct lab_options *o)
 
 void lab_end(void)
 {
+    record_into(NULL);
     while (laters != NULL) {
         later_forget(laters);
     }

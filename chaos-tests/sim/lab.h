@@ -16,6 +16,8 @@
 
 #include "chaos-tests/sim/vhost.h"
 
+struct hist;
+
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
 #define LAB_TEXT        640
@@ -28,6 +30,7 @@ struct lab_options {
     uint64_t faults;   /* Bit i: row i of faults.def may strike. */
     bool all_faults;   /* All of those, not a random subset. */
     bool print;        /* Log lines as they come. */
+    struct hist *hist; /* Empty: what happens is recorded there and judged; NULL: it is not. */
     const char *dir;   /* An empty directory on a memory file system: the working directory. */
 };
 

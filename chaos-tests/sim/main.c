@@ -11,8 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/buf.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
+#include "chaos-tests/check/history.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/lab.h"
 
@@ -23,7 +26,8 @@
 struct settings {
     struct lab_options o;
     uint64_t seeds;
-    const char *faults;
+    bool stop;           /* At the first seed that finds something. */
+    const char *history; /* A file for the history of the last run; NULL: none. */
 };
 
 static void usage(FILE *out)
@@ -31,7 +35,8 @@ static void usage(FILE *out)
     (void)fprintf(
         out,
         "usage: quorate-sim [--seed S] [--seeds N] [--hosts N] [--clients N] [--hours H]\n"
-        "                   [--seconds N] [--faults LIST] [--trace]\n\n"
+        "                   [--seconds N] [--faults LIST] [--trace] [--stop] [--mutant NAME]\n"
+        "                   [--history FILE]\n\n"
         "Runs a whole pool of quorate daemons in one process on virtual time, breaks it, and\n"
         "checks what it promised. One seed is one history: the same seed gives the same run.\n\n"
         "  --seed S      the first seed (1)\n"
@@ -42,7 +47,11 @@ static void usage(FILE *out)
         "  --seconds N   the same in seconds\n"
         "  --faults LIST these faults, all of them in each run: names with commas, or none.\n"
         "                Without it each run turns on a random half of all.\n"
-        "  --trace       print what the daemons log and what is broken, as it comes\n\n"
+        "  --trace       print what the daemons log and what is broken, as it comes\n"
+        "  --history FILE  write what happened there (chaos-tests/check reads it)\n"
+        "  --stop        no seed after the first that finds something\n"
+        "  --mutant NAME make this deliberate mistake (in a build for it: lab chaos --mutants)\n"
+        "  --mutants     list those mistakes, each with what is wrong\n\n"
         "Faults:\n",
         LAB_HOSTS_MAX, LAB_CLIENTS_MAX);
     for (uint32_t i = 0; i < n_faults; i++) {
@@ -105,6 +114,38 @@ static bool fault_list(const char *text, uint64_t *ret)
     return true;
 }
 
+/* --- mutants */
+
+static const struct {
+    const char *name;
+    const char *text;
+} mutants[] = {
+    {"none", "nothing"},
+#define M(name, text) {#name, text},
+#include "core/mutants.def"
+#undef M
+};
+
+static void list_mutants(void)
+{
+    for (size_t i = 1; i < ARRAY_LEN(mutants); i++) {
+        (void)printf("%-26s%s\n", mutants[i].name, mutants[i].text);
+    }
+}
+
+static bool mutate(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(mutants); i++) {
+        if (strcmp(mutants[i].name, name) == 0) {
+#ifdef QUORATE_MUTANTS
+            mutant_on = (enum mutant)i;
+            return true;
+#endif
+        }
+    }
+    return false;
+}
+
 enum option_code {
     OPT_SEED,
     OPT_SEEDS,
@@ -114,6 +155,10 @@ enum option_code {
     OPT_SECONDS,
     OPT_FAULTS,
     OPT_TRACE,
+    OPT_STOP,
+    OPT_MUTANT,
+    OPT_MUTANTS,
+    OPT_HISTORY,
     OPT_HELP
 };
 
@@ -126,6 +171,10 @@ static const struct option options[] = {
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"faults", required_argument, NULL, OPT_FAULTS},
     {"trace", no_argument, NULL, OPT_TRACE},
+    {"stop", no_argument, NULL, OPT_STOP},
+    {"mutant", required_argument, NULL, OPT_MUTANT},
+    {"mutants", no_argument, NULL, OPT_MUTANTS},
+    {"history", required_argument, NULL, OPT_HISTORY},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -151,8 +200,12 @@ static int take(struct settings *s, int code, const char *arg)
         ok = fault_list(arg, &s->o.faults);
         s->o.all_faults = true;
         break;
+    case OPT_HISTORY: s->history = arg; break;
     case OPT_TRACE: s->o.print = true; break;
-    case OPT_HELP: usage(stdout); exit(0); // NOLINT(concurrency-mt-unsafe)
+    case OPT_STOP: s->stop = true; break;
+    case OPT_MUTANT: ok = mutate(arg); break;
+    case OPT_MUTANTS: list_mutants(); exit(0); // NOLINT(concurrency-mt-unsafe)
+    case OPT_HELP: usage(stdout); exit(0);     // NOLINT(concurrency-mt-unsafe)
     }
     return ok ? 0 : bad_option(arg, "not what this option takes");
 }
@@ -232,26 +285,48 @@ static void report(bool ok)
     (void)fflush(stdout);
 }
 
+static bool write_history(const struct hist *hist, const char *path)
+{
+    struct buf b = {0};
+    hist_write(hist, &b);
+    FILE *f = fopen(path, "we");
+    bool ok = f != NULL && fwrite(b.data, 1, b.len, f) == b.len;
+    ok = f != NULL && fclose(f) == 0 && ok;
+    buf_done(&b);
+    if (!ok) {
+        (void)fprintf(stderr, "quorate-sim: write %s: %s\n", path, strerrordesc_np(errno));
+    }
+    return ok;
+}
+
 static int run(const struct settings *s)
 {
     uint64_t found = 0;
     double simulated = 0;
-    for (uint64_t i = 0; i < s->seeds; i++) {
+    uint64_t n = 0;
+    while (n < s->seeds && !(s->stop && found > 0)) {
         struct lab_options o = s->o;
-        o.seed = s->o.seed + i;
+        o.seed = s->o.seed + n++;
         (void)str_copy(dir, sizeof dir, "/dev/shm/quorate-sim-XXXXXX");
         if (!enter_dir(dir)) {
             (void)fprintf(stderr, "quorate-sim: make %s: %s\n", dir, strerrordesc_np(errno));
             return EXIT_START;
         }
+        struct hist hist;
+        hist_init(&hist, 0);
+        o.hist = &hist;
         bool ok = lab_run(&o);
         report(ok);
         found += !ok;
         simulated += (double)world.now_ns / 1e9;
         lab_end();
         leave_dir(dir);
+        if (s->history != NULL && !write_history(&hist, s->history)) {
+            return EXIT_START;
+        }
+        hist_done(&hist);
     }
-    (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", s->seeds,
+    (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", n,
                  simulated / 3600, found);
     return found == 0 ? 0 : EXIT_FOUND;
 }

@@ -7,6 +7,7 @@
 
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/proc.h"
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/world.h"
 #include "fsm/fsm.h"
 
@@ -20,6 +21,10 @@ struct seen {
 static struct seen *seen;
 static uint64_t cap, last;
 
+/* Entries of the transaction under way; the last one gets the state's hash at its commit. */
+static struct rec *pending;
+static size_t n_pending, cap_pending;
+
 void observe_begin(void)
 {
     last = 0;
@@ -28,6 +33,9 @@ void observe_begin(void)
 void observe_end(void)
 {
     world_free(seen);
+    world_free(pending);
+    pending = NULL;
+    n_pending = cap_pending = 0;
     seen = NULL;
     cap = 0;
 }
@@ -77,6 +85,44 @@ void observe_state(uint64_t index, struct hash128 hash)
     }
 }
 
+static void record_entry(const struct fsm_input *in, const struct fsm_applied_entry *done)
+{
+    if (!record_on()) {
+        return;
+    }
+    if (n_pending == cap_pending) {
+        cap_pending = cap_pending == 0 ? 64 : cap_pending * 2;
+        pending = world_grow(pending, cap_pending, sizeof *pending);
+    }
+    pending[n_pending++] = (struct rec){
+        .kind = REC_APPLY,
+        .apply = {.host = (uint16_t)proc_now->machine->index,
+                  .index = in->index,
+                  .term = in->term,
+                  .entry = (in->data == NULL ? 1 : hash_bytes(in->data, in->len).lo) | 1,
+                  .request = done == NULL ? 0 : record_request(&done->request),
+                  .code = done == NULL ? 0 : done->outcome.code,
+                  .first = done == NULL ? 1 : done->first}};
+}
+
+static void record_commit(uint64_t state)
+{
+    for (size_t i = 0; i < n_pending; i++) {
+        pending[i].apply.state = i + 1 == n_pending ? state : 0;
+        record(&pending[i]);
+    }
+    n_pending = 0;
+}
+
+int __real_fsm_begin(struct fsm *f, struct err *e);
+int __wrap_fsm_begin(struct fsm *f, struct err *e);
+
+int __wrap_fsm_begin(struct fsm *f, struct err *e)
+{
+    n_pending = 0;
+    return __real_fsm_begin(f, e);
+}
+
 int __real_fsm_apply(struct fsm *f,
                      const struct fsm_input *in,
                      struct fsm_applied_entry *ret,
@@ -100,6 +146,7 @@ int __wrap_fsm_apply(struct fsm *f,
     int rc = __real_fsm_apply(f, in, ret, e);
     if (rc == 0) {
         observe_entry(in->index, in->data, in->len);
+        record_entry(in, ret);
     }
     return rc;
 }
@@ -109,6 +156,7 @@ int __wrap_fsm_skip(struct fsm *f, uint64_t index, struct err *e)
     int rc = __real_fsm_skip(f, index, e);
     if (rc == 0) {
         observe_entry(index, NULL, 0);
+        record_entry(&(struct fsm_input){.index = index}, NULL);
     }
     return rc;
 }
@@ -117,15 +165,27 @@ int __wrap_fsm_commit_later(struct fsm *f, struct err *e)
 {
     int rc = __real_fsm_commit_later(f, e);
     if (rc == 0) {
-        observe_state(fsm_applied(f), fsm_hash(f));
+        struct hash128 hash = fsm_hash(f);
+        record_commit((hash.lo ^ hash.hi) | 1);
+        observe_state(fsm_applied(f), hash);
     }
     return rc;
+}
+
+void observe_jump(struct fsm *f)
+{
+    struct hash128 hash = fsm_hash(f);
+    record(&(struct rec){.kind = REC_JUMP,
+                         .jump = {.host = (uint16_t)proc_now->machine->index,
+                                  .index = fsm_applied(f),
+                                  .state = (hash.lo ^ hash.hi) | 1}});
 }
 
 int __wrap_fsm_snapshot_load(struct fsm *f, fsm_read_fn read, void *ctx, struct err *e)
 {
     int rc = __real_fsm_snapshot_load(f, read, ctx, e);
     if (rc == 0) {
+        observe_jump(f);
         observe_state(fsm_applied(f), fsm_hash(f));
     }
     return rc;

@@ -20,4 +20,9 @@ uint64_t observe_last(void);
 void observe_entry(uint64_t index, const void *data, size_t len);
 void observe_state(uint64_t index, struct hash128 hash);
 
+/* The state of the process that runs is at another index than its last entry: it starts, or has
+ * loaded a snapshot. */
+struct fsm;
+void observe_jump(struct fsm *f);
+
 #endif

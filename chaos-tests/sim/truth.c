@@ -8,6 +8,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/vguard.h"
 
 #define COPIES 16384
@@ -20,6 +21,7 @@ struct copy {
     uint64_t epoch;
     uint64_t shutdown_ms; /* It will power itself off then, by its machine's clock; 0: no. */
     struct vevent off;
+    char name[HIST_NAME + 1];
     char file[96]; /* Name without its folder. */
 };
 
@@ -52,10 +54,20 @@ static struct copy *find_file(uint32_t host, const char *file)
     return NULL;
 }
 
+static void record_copy(const struct copy *c, enum copy_state state)
+{
+    record(&(struct rec){.kind = REC_COPY,
+                         .copy = {.host = (uint16_t)c->host,
+                                  .guest = record_name(c->name),
+                                  .epoch = c->epoch,
+                                  .state = state}});
+}
+
 static void power_off(struct vevent *ev)
 {
     struct copy *c = CONTAINER_OF(ev, struct copy, off);
     c->runs = false;
+    record_copy(c, COPY_GONE);
 }
 
 static struct copy *copy_add(uint32_t host, const char *file)
@@ -78,6 +90,7 @@ static void copy_gone(struct copy *c)
 {
     const struct copy was = *c;
     vevent_clear(&c->off);
+    record_copy(c, COPY_GONE);
     world_note('g', c->host, c->epoch);
     *c = (struct copy){0};
     vguard_gone(was.host, &was.uuid, was.epoch);
@@ -102,13 +115,14 @@ static void check_alone(const struct copy *c)
 /* The file has been written: this is what the copy is now. */
 static void copy_is(uint32_t host, const char *path, const char *file)
 {
+    const char *name;
     const char *uuid;
     const char *state;
     json_int_t epoch, since, shutdown;
     json_t *root = json_load_file(path, 0, NULL);
     if (root == NULL ||
-        json_unpack(root, "{s:s, s:I, s:s, s:I, s:I}", "uuid", &uuid, "epoch", &epoch, "state",
-                    &state, "since_ms", &since, "shutdown_ms", &shutdown) != 0) {
+        json_unpack(root, "{s:s, s:s, s:I, s:s, s:I, s:I}", "name", &name, "uuid", &uuid, "epoch",
+                    &epoch, "state", &state, "since_ms", &since, "shutdown_ms", &shutdown) != 0) {
         lab_fail("truth", "%s is no copy's file", path);
         json_decref(root);
         return;
@@ -116,7 +130,12 @@ static void copy_is(uint32_t host, const char *path, const char *file)
     struct copy *c = find_file(host, file);
     c = c == NULL ? copy_add(host, file) : c;
     if (c != NULL) {
+        /* A restamp keeps the file and changes the epoch: the old copy is no more. */
+        if (c->epoch != 0 && c->epoch != (uint64_t)epoch) {
+            record_copy(c, COPY_GONE);
+        }
         (void)id_parse(uuid, &c->uuid);
+        (void)str_copy(c->name, sizeof c->name, name);
         c->epoch = (uint64_t)epoch;
         c->shutdown_ms = (uint64_t)shutdown;
         bool runs = since != 0;
@@ -126,6 +145,9 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         if (runs && shutdown != 0) {
             vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock, c->shutdown_ms * NS_PER_MS));
         }
+        record_copy(c, runs                             ? COPY_RUNNING
+                       : strcmp(state, "incoming") == 0 ? COPY_INCOMING
+                                                        : COPY_PAUSED);
         if (runs) {
             check_alone(c);
         }
@@ -181,6 +203,15 @@ int __wrap_unlink(const char *path)
 }
 
 /* --- looking */
+
+void truth_freeze(uint32_t host, bool frozen)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        if (copies[i].used && copies[i].runs && copies[i].host == host) {
+            record_copy(&copies[i], frozen ? COPY_PAUSED : COPY_RUNNING);
+        }
+    }
+}
 
 void truth_power_cut(uint32_t host)
 {

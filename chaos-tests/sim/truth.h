@@ -18,6 +18,9 @@ void truth_end(void);
 /* The host lost its power: its guests are gone. */
 void truth_power_cut(uint32_t host);
 
+/* The machine stands still, and its guests with it, or both go on. */
+void truth_freeze(uint32_t host, bool frozen);
+
 /* The copy is killed from outside, whatever its daemon does at the moment. */
 void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch);
 

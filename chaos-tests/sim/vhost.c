@@ -11,6 +11,8 @@
 #include "core/log.h"
 #include "core/util.h"
 
+#include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
@@ -43,6 +45,7 @@ static void bury(struct vhost *h, bool silently)
     if (h->proc != NULL) {
         proc_kill(h->proc, silently);
         vguard_daemon_died(h);
+        record_host(h->m.index, HOST_IS_DOWN);
     }
     h->proc = NULL;
     h->daemon = NULL;
@@ -111,6 +114,8 @@ static void boot(struct vhost *h)
         log_line(LOG_ERROR, "not_started", "code", err_name(e.code), "err", e.msg, NULL);
     } else {
         log_line(LOG_INFO, "started", NULL);
+        record_host(h->m.index, HOST_IS_UP);
+        observe_jump(h->daemon->fsm);
     }
     proc_leave(before);
     if (rc != 0) {
@@ -167,7 +172,13 @@ void vhost_pause(struct vhost *h, bool paused)
 {
     if (h->proc != NULL) {
         proc_pause(h->proc, paused);
+        record_host(h->m.index, paused ? HOST_IS_PAUSED : HOST_IS_UP);
     }
+}
+
+static enum host_power power_of(const struct vhost *h)
+{
+    return h->proc == NULL ? HOST_IS_DOWN : h->proc->paused ? HOST_IS_PAUSED : HOST_IS_UP;
 }
 
 void vhost_freeze(struct vhost *h, bool frozen)
@@ -177,7 +188,9 @@ void vhost_freeze(struct vhost *h, bool frozen)
     }
     h->m.frozen = frozen;
     vguard_replan(h);
+    truth_freeze(h->m.index, frozen);
     vnet_host_on(h->m.index, !frozen);
+    record_host(h->m.index, frozen ? HOST_IS_FROZEN : power_of(h));
     if (h->proc != NULL) {
         vloop_replan(h->proc);
     }
@@ -212,6 +225,7 @@ void vhost_power_cut(struct vhost *h)
     store_power_cut(&h->m, h->data_dir);
     vguard_power_cut(h);
     truth_power_cut(h->m.index);
+    record_host(h->m.index, HOST_IS_OFF);
     empty_dir(h->run_dir); /* It does not survive a reboot, and the guests are dead. */
 }
 
@@ -221,6 +235,7 @@ void vhost_power_on(struct vhost *h)
         return;
     }
     machine_boot(&h->m);
+    record_host(h->m.index, HOST_IS_DOWN);
     vhost_start(h);
 }
 

@@ -8,6 +8,7 @@
 #include "core/mp.h"
 #include "core/util.h"
 
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/workload_impl.h"
 #include "fsm/commands.h"
@@ -58,6 +59,25 @@ static bool try_again(int code)
     }
 }
 
+/* What came of this try, for the history. */
+static void record_answer(const struct worker *w, int code, bool told, const struct outcome *o)
+{
+    struct rec r = {.kind = REC_ANSWER,
+                    .answer = {.host = (uint16_t)w->ask.host,
+                               .client = w->number,
+                               .call = w->ask.call,
+                               .result = RESULT_TIMEOUT}};
+    if (code == 0) {
+        r.answer.result = o->code == 0 ? RESULT_OK : RESULT_REFUSED;
+        r.answer.code = o->code;
+        r.answer.index = o->index;
+    } else if (told) {
+        r.answer.result = try_again(code) ? RESULT_UNKNOWN : RESULT_REFUSED;
+        r.answer.code = (uint32_t)-code;
+    }
+    record(&r);
+}
+
 static int read_outcome(const struct rpc_msg *m, struct outcome *ret)
 {
     struct err e = {0};
@@ -74,6 +94,7 @@ static void on_reply(void *ctx, int code, const struct rpc_msg *m)
         lab_fail("workload", "an answer that is no outcome");
         return;
     }
+    record_answer(w, code, m != NULL, &o);
     if (code == 0) {
         remember(w, &o);
         ask_done(w);
@@ -102,10 +123,32 @@ static void put_command(const struct ask *a, struct buf *params)
     mp_put_bin(params, a->request.b, sizeof a->request.b);
 }
 
+static void record_call(const struct worker *w)
+{
+    const struct ask *a = &w->ask;
+    const char *name = a->guest >= 0 ? wl.guests[a->guest].name : "";
+    enum call_op op = a->guest < 0                        ? CALL_OTHER
+                      : a->number == COMMAND_guest_create ? CALL_CREATE
+                      : a->number == COMMAND_guest_delete ? CALL_DELETE
+                      : a->number == COMMAND_guest_set    ? CALL_SET
+                                                          : CALL_OTHER;
+    record(&(struct rec){.kind = REC_CALL,
+                         .call = {.host = (uint16_t)a->host,
+                                  .client = w->number,
+                                  .call = a->call,
+                                  .request = record_request(&a->request),
+                                  .op = op,
+                                  .number = a->number,
+                                  .subject = record_name(name),
+                                  .value = a->value}});
+}
+
 static void ask_send(struct worker *w)
 {
     struct buf params = {0};
     lab.asked++;
+    w->ask.call = lab.asked;
+    record_call(w);
     put_command(&w->ask, &params);
     uint32_t timeout_ms = (uint32_t)rng_between(&w->rng, 300, 12000);
     vclient_call(&w->c, w->ask.host, "command", &params, timeout_ms, on_reply, w);
@@ -122,7 +165,10 @@ void ask_record(struct worker *w, uint32_t number, const void *record, int32_t g
                           .body = world_new(1, body.len),
                           .body_len = body.len,
                           .host = (uint32_t)rng_below(&w->rng, lab.o.hosts),
-                          .guest = guest};
+                          .guest = guest,
+                          .value = w->value};
+    record_mark_request(&w->ask.request);
+    w->value = 0;
     memcpy(w->ask.body, body.data, body.len);
     buf_done(&body);
 }

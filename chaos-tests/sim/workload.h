@@ -33,4 +33,7 @@ const char *workload_unrest(struct vhost *h, char *to, size_t size);
 /* When the pool has come to rest: what was promised is compared with what this host has. */
 void workload_check(struct vhost *h);
 
+/* The rows of all guests as this host has them, into the history. */
+void workload_record_rows(struct vhost *h);
+
 #endif

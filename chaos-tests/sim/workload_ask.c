@@ -46,6 +46,7 @@ static void ask_create(struct worker *w)
     r.ha = rng_below(&w->rng, 2) == 0;
     r.priority = (uint32_t)rng_between(&w->rng, 1, 1000);
     r.config.memory_mib = (uint32_t)rng_between(&w->rng, 8, 2048);
+    w->value = r.priority;
     ask_record(w, COMMAND_guest_create, &r, g);
 }
 
@@ -80,6 +81,7 @@ static void ask_set(struct worker *w)
     schema_init(command_by_number(COMMAND_guest_set)->schema, &r);
     (void)str_copy(r.name, sizeof r.name, g < 0 ? "nobody" : wl.guests[g].name);
     r.priority = (uint32_t)rng_between(&w->rng, 1, 1000);
+    w->value = r.priority;
     ask_record(w, COMMAND_guest_set, &r, g);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/workload_impl.h"
 #include "cli/quorated/daemon.h"
@@ -72,6 +73,26 @@ void workload_check(struct vhost *h)
     struct proc *before = proc_enter(h->proc);
     struct fsm_view *v = fsm_view_open(h->daemon->fsm);
     check_promises(v);
+    (void)fsm_view_close(v);
+    proc_leave(before);
+}
+
+void workload_record_rows(struct vhost *h)
+{
+    char name[LIMIT_NAME + 1] = "";
+    struct guest g;
+    struct proc *before = proc_enter(h->proc);
+    struct fsm_view *v = fsm_view_open(h->daemon->fsm);
+    while (fsm_next_guest(v, name, &g) == 0) {
+        memcpy(name, g.name, sizeof name);
+        const struct vhost *owner = lab_host_named(g.host);
+        record(&(struct rec){
+            .kind = REC_ROW,
+            .row = {.host = (uint16_t)h->m.index,
+                    .guest = record_name(g.name),
+                    .owner = owner == NULL ? (uint16_t)HIST_NONE : (uint16_t)owner->m.index,
+                    .epoch = g.run_epoch}});
+    }
     (void)fsm_view_close(v);
     proc_leave(before);
 }

@@ -34,8 +34,10 @@ struct ask {
     uint8_t *body; /* World's memory. */
     size_t body_len;
     uint32_t tries;
-    uint32_t host; /* Of the next try. */
-    int32_t guest; /* In the list of wanted ones; -1: none. */
+    uint32_t host;  /* Of the next try. */
+    int32_t guest;  /* In the list of wanted ones; -1: none. */
+    uint64_t call;  /* Number of the try. */
+    uint64_t value; /* What the guest's register becomes: its priority. */
 };
 
 struct worker {
@@ -45,7 +47,8 @@ struct worker {
     uv_timer_t think;
     struct ask ask;
     bool stopping;
-    uint32_t made; /* Guests it has named so far. */
+    uint32_t made;  /* Guests it has named so far. */
+    uint64_t value; /* For the next ask_record(). */
 };
 
 struct workload {

@@ -84,10 +84,11 @@ static void a_file_of_a_guest(const struct vhost *h, unsigned epoch, bool runs)
     (void)snprintf(path, sizeof path, "%s/planted.%u.sim", h->run_dir, epoch);
     FILE *f = fopen(temp, "we");
     assert_non_null(f);
-    (void)fprintf(f,
-                  "{\"uuid\":\"00000000-0000-4000-8000-000000000001\",\"epoch\":%u,"
-                  "\"state\":\"x\",\"since_ms\":%d,\"shutdown_ms\":0}",
-                  epoch, runs);
+    (void)fprintf(
+        f,
+        "{\"name\":\"planted\",\"uuid\":\"00000000-0000-4000-8000-000000000001\",\"epoch\":%u,"
+        "\"state\":\"x\",\"since_ms\":%d,\"shutdown_ms\":0}",
+        epoch, runs);
     (void)fclose(f);
     struct proc *before = proc_enter(h->proc);
     assert_int_equal(rename(temp, path), 0);
