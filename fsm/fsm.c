@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -319,7 +320,7 @@ int fsm_apply(struct fsm *f,
     }
     ret->request = en.request;
     struct outcome first;
-    if (request_find(f->txn, &en.request, &first)) {
+    if (!MUTANT(request_twice) && request_find(f->txn, &en.request, &first)) {
         ret->first = false;
         ret->outcome = first;
         return advance(f, in->index, e);

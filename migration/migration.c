@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "core/mutant.h"
+
 #define STATES (HV_PANICKED + 1)
 
 /* What a state of the copy means for one side in one phase; see the functions below. */
@@ -113,6 +115,9 @@ static struct migration_answer source_sent(const struct migration_facts *f)
     if (f->sent) {
         return answer(MIGRATION_SWITCH);
     }
+    if (MUTANT(resume_without_abort)) {
+        return answer(MIGRATION_UNPAUSE);
+    }
     return f->inherited ? abort_restarted()
                         : give_up(MIGRATION_ABORT, ERR_STATE,
                                   "it stands still since an earlier migration; unpause it first");
@@ -187,6 +192,9 @@ struct migration_answer migration_source(const struct migration_facts *f)
 struct migration_answer migration_target(const struct migration_facts *f)
 {
     assert(f->op->phase == OP_PHASE_PREPARE || f->op->phase == OP_PHASE_TRANSFER);
+    if (MUTANT(switch_before_commit) && f->copy == HV_ARRIVED) {
+        return answer(MIGRATION_UNPAUSE);
+    }
     const enum row *rows = f->op->phase == OP_PHASE_PREPARE ? target_prepare : target_transfer;
     return step_of(rows[f->copy], f);
 }

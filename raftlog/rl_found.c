@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -125,6 +126,10 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
         .snapshot_entries = rl->opt.snapshot_entries,
         .snapshot_trailing = rl->opt.snapshot_trailing,
         .seed = SEED_OF(rl),
+        .mutants = MUTANT(read_without_proof) ? NODE_MUTANT_READ_NO_PROBE
+                   : MUTANT(ack_on_append)    ? NODE_MUTANT_ACK_ON_APPEND
+                   : MUTANT(stale_persisted)  ? NODE_MUTANT_STALE_PERSISTED
+                                              : NODE_MUTANT_NONE,
         .io = {.ctx = rl,
                .save_vote = rl_save_vote,
                .append = rl_append,

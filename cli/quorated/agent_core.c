@@ -65,6 +65,8 @@
 
 #include <string.h>
 
+#include "core/mutant.h"
+
 #include "migration/migration.h"
 
 static const struct agent_answer nothing = {.act = AGENT_NONE, .text = ""};
@@ -308,7 +310,7 @@ static struct agent_answer target(const struct agent_input *in, enum hv_state co
 static uint64_t stray(const struct agent_input *in)
 {
     for (uint32_t i = 0; i < in->n_copies; i++) {
-        if (!agent_permits(in, in->copies[i].key.epoch)) {
+        if (!MUTANT(stale_epoch_kept) && !agent_permits(in, in->copies[i].key.epoch)) {
             return in->copies[i].key.epoch;
         }
     }

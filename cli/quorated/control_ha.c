@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/leasing.h"
@@ -209,7 +210,9 @@ static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t ter
             if (!f->proposing) {
                 propose_fence(c, f);
             }
-        } else if (!h.fenced && leasing_host_is_over(c->d->leasing, h.name) &&
+        } else if (!h.fenced &&
+                   (leasing_host_is_over(c->d->leasing, h.name) ||
+                    (MUTANT(fence_on_suspicion) && h.state == HOST_DOWN)) &&
                    has_guarded(v, h.name) && within_budget(c, v)) {
             begin_fence(c, &h, term);
         }

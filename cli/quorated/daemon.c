@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "core/mutant.h"
 #include "core/os_random.h"
 #include "core/util.h"
 #include "core/uv_loop.h"
@@ -389,6 +390,9 @@ static void open_agent(struct daemon *d)
         .ctx = d,
     };
     d->agent = agent_new(&o);
+    if (MUTANT(acts_on_old_state)) {
+        agent_set_current(d->agent, true);
+    }
 }
 
 static void open_leasing(struct daemon *d)

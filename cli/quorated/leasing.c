@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "core/mp.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/agent.h"
@@ -28,7 +29,8 @@ struct leasing {
 
 static uint64_t now_of(const struct leasing *l)
 {
-    return l->d->clock->mono_ms(l->d->clock);
+    return MUTANT(lease_wall_clock) ? l->d->clock->wall_ms(l->d->clock)
+                                    : l->d->clock->mono_ms(l->d->clock);
 }
 
 /* --- the settings */
@@ -97,6 +99,9 @@ static void ask(struct leasing *l, uint64_t now_ms)
 
 void leasing_granted(struct leasing *l, uint64_t number, uint64_t lease_ms, uint64_t index)
 {
+    if (MUTANT(lease_from_receipt)) {
+        l->holder.asks[number % LEASE_ASKS].sent_ms = now_of(l);
+    }
     if (l->closing || lease_ms > LEASE_MAX_MS ||
         !lease_granted(&l->holder, number, (uint32_t)lease_ms, index)) {
         return;
@@ -123,7 +128,42 @@ struct warden *leasing_warden(struct leasing *l)
 
 /* --- the master */
 
-static void proved(struct raftlog_read *r, int code);
+static void grant(struct leasing *l, const struct lease_grant *g, uint64_t self)
+{
+    uint64_t index = fsm_applied(l->d->fsm);
+    if (g->raft_id == self) {
+        leasing_granted(l, g->number, l->times.lease_ms, index);
+    } else {
+        notes_lease_grant(l->d, g->raft_id, g->number, l->times.lease_ms, index);
+    }
+}
+
+/* The round of proof has ended. */
+static void grant_all(struct leasing *l, bool ok)
+{
+    struct lease_grant grants[LIMIT_HOSTS];
+    struct raftlog_status st;
+    raftlog_status(l->d->rl, &st);
+    /* A read is answered by whoever leads: it proves our own mastership only if that is us still,
+     * in the very term. */
+    ok = ok && !l->d->diverged && st.leading && st.term == l->proof_term;
+    uint32_t n = lease_proved(&l->master, l->proof_term, ok, now_of(l), grants);
+    l->proof_pending = false;
+    for (uint32_t i = 0; i < n; i++) {
+        grant(l, &grants[i], st.raft_id);
+    }
+}
+
+/* Who asked meanwhile waits for the next tick, or the next who asks. */
+static void proved(struct raftlog_read *r, int code)
+{
+    struct leasing *l = r->user;
+    if (l->closing) {
+        l->proof_pending = false;
+        return;
+    }
+    grant_all(l, code == 0);
+}
 
 /* One proof serves all who asked until now. */
 static void prove(struct leasing *l)
@@ -136,38 +176,12 @@ static void prove(struct leasing *l)
     }
     l->proof_pending = true;
     l->proof_term = st.term;
-    l->proof = (struct raftlog_read){.deadline_ms = PROOF_MS, .done = proved, .user = l};
-    raftlog_read(l->d->rl, &l->proof);
-}
-
-static void grant(struct leasing *l, const struct lease_grant *g, uint64_t self)
-{
-    uint64_t index = fsm_applied(l->d->fsm);
-    if (g->raft_id == self) {
-        leasing_granted(l, g->number, l->times.lease_ms, index);
-    } else {
-        notes_lease_grant(l->d, g->raft_id, g->number, l->times.lease_ms, index);
-    }
-}
-
-static void proved(struct raftlog_read *r, int code)
-{
-    struct leasing *l = r->user;
-    struct lease_grant grants[LIMIT_HOSTS];
-    struct raftlog_status st;
-    raftlog_status(l->d->rl, &st);
-    l->proof_pending = false;
-    if (l->closing) {
+    if (MUTANT(lease_without_proof)) {
+        grant_all(l, /*ok=*/true);
         return;
     }
-    /* A read is answered by whoever leads: it proves our own mastership only if that is us still,
-     * in the very term. */
-    bool ok = code == 0 && !l->d->diverged && st.leading && st.term == l->proof_term;
-    uint32_t n = lease_proved(&l->master, l->proof_term, ok, now_of(l), grants);
-    for (uint32_t i = 0; i < n; i++) {
-        grant(l, &grants[i], st.raft_id);
-    }
-    prove(l);
+    l->proof = (struct raftlog_read){.deadline_ms = PROOF_MS, .done = proved, .user = l};
+    raftlog_read(l->d->rl, &l->proof);
 }
 
 void leasing_asked(struct leasing *l, uint64_t raft_id, uint64_t number)
@@ -226,6 +240,7 @@ struct leasing *leasing_new(const struct leasing_options *options)
 
 void leasing_tick(struct leasing *l, uint64_t now_ms)
 {
+    now_ms = MUTANT(lease_wall_clock) ? now_of(l) : now_ms;
     struct raftlog_status st;
     raftlog_status(l->d->rl, &st);
     read_times(l);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/guard_link.h"
@@ -36,7 +37,8 @@ struct warden {
 
 static uint64_t now_ms(const struct warden *w)
 {
-    return w->opt.clock->mono_ms(w->opt.clock);
+    return MUTANT(lease_wall_clock) ? w->opt.clock->wall_ms(w->opt.clock)
+                                    : w->opt.clock->mono_ms(w->opt.clock);
 }
 
 static void say(const char *event, const struct guard_copy *copy, int code)
@@ -81,7 +83,9 @@ static void ask(struct warden *w, struct charge *c)
     struct guard_msg m = {.magic = GUARD_MAGIC, .kind = GUARD_ADD, .copy = c->copy};
     struct err e = {0};
     c->word = WARDEN_ASKED;
-    int rc = w->ready ? guard_link_send(w->link, &m, &e) : 0;
+    int rc = MUTANT(guard_not_told) ? ERR_UNSUPPORTED
+             : w->ready             ? guard_link_send(w->link, &m, &e)
+                                    : 0;
     if (rc == ERR_UNSUPPORTED) {
         c->word = WARDEN_HELD; /* No process: it is ended by the daemon alone. */
     } else if (rc == ERR_NOT_FOUND) {
