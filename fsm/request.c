@@ -24,6 +24,9 @@ void request_add(struct apply *a)
     a->f->sys.requests++;
 }
 
+/* As many as requests_kept may be set to at least. */
+#define REQUESTS_LEAST 1000u
+
 void requests_trim(struct apply *a)
 {
     struct sys *sys = &a->f->sys;
@@ -36,6 +39,11 @@ void requests_trim(struct apply *a)
         }
         if (row.value_len != 8 + sizeof(struct id)) {
             kv_fail(a->t, ERR_CORRUPT, "store: a row of requests");
+            return;
+        }
+        /* Clocks that jump age them all at once, a retry that is under way among them: so the last
+         * ones are kept whatever their age. */
+        if (sys->requests <= REQUESTS_LEAST) {
             return;
         }
         if (sys->requests <= pool->requests_kept &&

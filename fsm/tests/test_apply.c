@@ -180,23 +180,26 @@ static void old_requests_are_dropped_by_number_and_by_time(void **state)
     struct fsm *f = new_pool();
     struct cmd_pool_set set;
     schema_init(&schema_cmd_pool_set, &set);
-    set.requests_kept = 1000;
+    set.requests_kept = 1500;
     (void)run(f, COMMAND_pool_set, &set);
     struct id first = world_id(requests);
-    for (int i = 0; i < 999; i++) {
+    for (int i = 0; i < 1499; i++) {
         (void)run(f, COMMAND_pool_set, &set);
     }
     struct outcome o;
     assert_int_equal(fsm_request_outcome(f, &first, &o), 0);
-    assert_int_equal(counts(f).requests, 1000);
+    assert_int_equal(counts(f).requests, 1500);
     (void)run(f, COMMAND_pool_set, &set);
     assert_int_equal(fsm_request_outcome(f, &first, &o), ERR_NOT_FOUND);
-    assert_int_equal(counts(f).requests, 1000);
+    assert_int_equal(counts(f).requests, 1500);
+    struct id last = world_id(requests);
     wall_ms += 3600001; /* Beyond requests_kept_ms: each entry drops a few. */
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 500; i++) {
         (void)run(f, COMMAND_pool_set, &set);
     }
-    assert_int_equal(counts(f).requests, 200);
+    /* Clocks may have jumped: a retry of what was asked just before finds its outcome. */
+    assert_int_equal(counts(f).requests, 1000);
+    assert_int_equal(fsm_request_outcome(f, &last, &o), 0);
     wall_ms = 1000;
     (void)fsm_close(f);
 }
