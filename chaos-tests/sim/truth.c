@@ -16,6 +16,7 @@
 struct copy {
     bool used;
     bool runs;
+    bool killed; /* From outside; the driver of a daemon that stood still learns of it later. */
     uint32_t host;
     struct id uuid;
     uint64_t epoch;
@@ -112,6 +113,8 @@ static void check_alone(const struct copy *c)
     }
 }
 
+int __real_unlink(const char *path);
+
 /* The file has been written: this is what the copy is now. */
 static void copy_is(uint32_t host, const char *path, const char *file)
 {
@@ -128,6 +131,11 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         return;
     }
     struct copy *c = find_file(host, file);
+    if (c != NULL && c->killed) {
+        (void)__real_unlink(path);
+        json_decref(root);
+        return;
+    }
     c = c == NULL ? copy_add(host, file) : c;
     if (c != NULL) {
         /* A restamp keeps the file and changes the epoch: the old copy is no more. */
@@ -159,7 +167,6 @@ static void copy_is(uint32_t host, const char *path, const char *file)
 
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
-int __real_unlink(const char *path);
 int __wrap_unlink(const char *path);
 
 /* The name of a copy's file, if it is one of the process that runs. */
@@ -195,7 +202,7 @@ int __wrap_unlink(const char *path)
     int r = __real_unlink(path);
     if (r == 0 && file != NULL) {
         struct copy *c = find_file(host, file);
-        if (c != NULL) {
+        if (c != NULL && !c->killed) {
             copy_gone(c);
         }
     }
@@ -216,7 +223,9 @@ void truth_freeze(uint32_t host, bool frozen)
 void truth_power_cut(uint32_t host)
 {
     for (uint32_t i = 0; i < n_copies; i++) {
-        if (copies[i].used && copies[i].host == host) {
+        if (copies[i].used && copies[i].killed && copies[i].host == host) {
+            copies[i] = (struct copy){0};
+        } else if (copies[i].used && copies[i].host == host) {
             copy_gone(&copies[i]);
         }
     }
@@ -253,7 +262,13 @@ void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch)
     world_note('k', host, epoch);
     (void)__real_unlink(path);
     copy_gone(c);
-    (void)vhost_guest(h, &key, 3);
+    if (vhost_guest(h, &key, 3)) {
+        /* Whatever that driver still writes of it, the copy is dead. */
+        c = copy_add(host, strrchr(path, '/') + 1);
+        if (c != NULL) {
+            c->killed = true;
+        }
+    }
 }
 
 bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch)
@@ -266,7 +281,7 @@ void truth_count(uint32_t *ret_copies, uint32_t *ret_running)
 {
     *ret_copies = *ret_running = 0;
     for (uint32_t i = 0; i < n_copies; i++) {
-        *ret_copies += copies[i].used;
+        *ret_copies += copies[i].used && !copies[i].killed;
         *ret_running += copies[i].used && copies[i].runs;
     }
 }
