@@ -162,6 +162,7 @@ verb_test() {
     mkdir -p "$LAB_LOGS"
     steps=("${STEPS[@]}")
     ((QUICK == 0)) || steps=("${QUICK_STEPS[@]}")
+    ((${#wanted[@]} == 0)) || steps+=("${NAMED_STEPS[@]}")
     for name in "${steps[@]}"; do
         if is_wanted "$name" "${wanted[@]}"; then
             run_step "$name" "step_$name"
