@@ -45,7 +45,7 @@ verb_up() {
         usage_error "--driver takes qemu or sim"
     check_settled hosts "$hosts"
     check_settled driver "$driver"
-    lab_exists || trap undo_up INT TERM HUP
+    lab_exists || { UP_BEGUN=1 && trap undo_up INT TERM HUP; }
     install_missing build run
     build_release quorate quorated hbcheck labhost
     build_images
@@ -58,13 +58,21 @@ verb_up() {
     ((guest == 0)) || make_demo
     show_pool
     ((guest == 0)) || say_what_next
+    UP_BEGUN=0
 }
 
+UP_BEGUN=0 # A first up is under way.
+
 # A first up that is interrupted leaves nothing; a later one leaves what was there.
-undo_up() {
+undo() {
     trap '' INT TERM HUP
+    UP_BEGUN=0
     warn "interrupted: undoing what was begun"
     verb_down >&2
+}
+
+undo_up() {
+    undo
     exit 130
 }
 
@@ -172,6 +180,10 @@ take_dir() {
 
 # One call of ./lab at a time works on one lab.
 unlock_lab() {
+    # A program that the signal ended may end this shell, too, before its trap for the signal runs.
+    if (($? > 128 && UP_BEGUN == 1)); then
+        undo
+    fi
     # Whoever else holds the lock keeps its file.
     if ! lab_exists && flock -n 9 2>/dev/null; then
         rm -f "$LAB_DIR.lock"
