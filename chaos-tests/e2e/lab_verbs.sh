@@ -224,7 +224,8 @@ interrupted() {
         kill "$noter" 2>/dev/null || true
         wait "$noter" || true
         number=$(cat "$work/number" 2>/dev/null || true)
-        if ((rc == 0)); then
+        # The signal may also come when all is said.
+        if ((rc == 0)) || { lab_exists && grep -q 'quorate events --follow' "$work/said"; }; then
             tell "up was done before $after s were over"
             down
             return
