@@ -25,21 +25,25 @@ guarded_on() { on_pool guest list --json | rows | jq -r --arg h "$1" 'select(.ho
 ha_state() { on_pool guest list --json | rows | jq -r 'select(.ha) | "\(.name) \(.state) \(.host)"'; }
 
 # all_run_but HOST: all protected guests run, none on HOST.
-all_run_but() { [[ $(ha_state | grep -c " running ") -eq $GUESTS ]] && ! ha_state | grep -q " $1\$"; }
+all_run_but() {
+    local state
+    state=$(ha_state)
+    [[ $(grep -c " running " <<<"$state") -eq $GUESTS ]] && ! grep -q " $1\$" <<<"$state"
+}
 
 # The host with the most protected guests: the one that hurts most.
 fullest() { on_pool guest list --json | rows | jq -r 'select(.ha) | .host' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}'; }
 
-# Times from the log of events, in ms since the blow: host fenced, last guest started.
+# took BEGIN HOST: times from the log of events of the others, in ms since the blow: host fenced, last guest started.
 took() {
     local begin=$1
-    on_pool events --json | rows | jq -s --argjson b "$begin" \
+    quorate --connect "$(connect_without "$2")" events --limit 0 --json | rows | jq -s --argjson b "$begin" \
         '[.[] | select(.time_ms >= $b)] as $e |
          "\([$e[] | select(.kind == "host.fenced") | .time_ms - $b] | max // 0) \(
             [$e[] | select(.kind == "guest.started") | .time_ms - $b] | max // 0)"' -r
 }
 
-told() { [[ ! $(took "$1") =~ (^| )0( |$) ]]; }
+told() { [[ ! $(took "$1" "$2") =~ (^| )0( |$) ]]; }
 
 # blow NAME UNDO HOST COMMAND...: break the host, wait for its guests, mend it.
 blow() {
@@ -49,8 +53,8 @@ blow() {
     tell "$name of $host, which has $(guarded_on "$host" | tr '\n' ' ')"
     "$@"
     eventually 30 "all protected guests run elsewhere" all_run_but "$host"
-    eventually 10 "the events tell when" told "$begin"
-    seen=$(took "$begin")
+    eventually 10 "the events tell when" told "$begin" "$host"
+    seen=$(took "$begin" "$host")
     tell "$name: fenced, last guest started after $seen ms"
     printf '%s %s\n' "$name" "$seen" >>"$LAB_DIR/times"
     check "within $LIMIT_MS ms" test "${seen#* }" -lt "$LIMIT_MS"
@@ -81,8 +85,13 @@ blow "isolate the master" healed "$master" isolate_host "$master"
 
 host=$(fullest)
 epochs=$(on_pool guest list --json | rows | jq -r '"\(.name) \(.run_epoch)"')
+found() { grep -c 'event=guard_found' "$(host_dir "$host")/log/quorated.log"; }
+found_before=$(found)
+found_again() { (($(found) > found_before)); }
 daemon_crash "$host"
 daemon_start "$host"
+# One that never heard from the guard when that dies must take it that no lease is in force.
+eventually 5 "the new daemon has found the old guard" found_again
 eventually 30 "the pool is whole" pool_is_whole
 first=$(guard_of "$host")
 [[ -n $first ]] || fail "no guard runs on $host"
