@@ -119,10 +119,12 @@ static void fenced(void *ctx, int code, const struct outcome *o)
     struct fence *f = ctx;
     struct control_ha *c = f->c;
     f->proposing = false;
-    if (code == ERR_TIMEOUT) {
-        return; /* Nobody knows: the same request is proposed again in the next look. */
+    if (code != 0) {
+        /* Nobody knows, or it could not be sent this time, which says nothing of the times before:
+         * the host stays held, and the same request is proposed again in the next look. */
+        return;
     }
-    if (code == 0 && o->code == 0) {
+    if (o->code == 0) {
         log_line(LOG_WARN, "host_fenced", "name", f->host, "proof", "lease", NULL);
         c->scan_at_ms = 0;
     }
