@@ -173,11 +173,28 @@ void ask_record(struct worker *w, uint32_t number, const void *record, int32_t g
     buf_done(&body);
 }
 
+/* Nothing is asked for a while now and then: what goes on by itself has the pool to itself. Returns
+ * how long that lasts still; 0: clients work. */
+static uint64_t rest_ms(void)
+{
+    while (world.now_ns >= wl.pace_ns) {
+        uint64_t longest_ms = rng_below(&wl.pace, 8) == 0 ? 120000 : 30000;
+        wl.resting = !wl.resting;
+        wl.pace_ns += rng_between(&wl.pace, 1000, longest_ms) * NS_PER_MS;
+    }
+    return wl.resting ? (wl.pace_ns - world.now_ns) / NS_PER_MS + 1 : 0;
+}
+
 static void on_think(uv_timer_t *t)
 {
     struct worker *w = t->data;
     if (!w->ask.under_way) {
         if (w->stopping || !wl.running) {
+            return;
+        }
+        uint64_t rest = rest_ms();
+        if (rest > 0) {
+            think(w, rest, rest + 600);
             return;
         }
         choose_ask(w);
@@ -311,6 +328,9 @@ bool workload_formed(void)
 void workload_start(void)
 {
     wl.running = true;
+    wl.resting = true; /* The first stretch is one of work. */
+    wl.pace_ns = world.now_ns;
+    world_rng(&wl.pace, "pace", 0);
     for (uint32_t i = 0; i < wl.n; i++) {
         struct worker *w = &wl.workers[i];
         struct proc *before = proc_enter(w->c.proc);

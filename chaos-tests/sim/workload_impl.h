@@ -57,6 +57,9 @@ struct workload {
     struct wanted *guests;
     uint32_t n_guests, cap_guests;
     bool running;
+    struct rng pace; /* Stretches in which clients work, and in which they rest. */
+    bool resting;
+    uint64_t pace_ns; /* The stretch at hand ends then. */
     uint32_t forming; /* Steps done: the founding, each other host, the settings. */
 };
 
