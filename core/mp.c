@@ -244,6 +244,10 @@ int mp_get_bool(struct mp_reader *r, bool *ret_v)
 
 int mp_get_uint(struct mp_reader *r, uint64_t *ret_v)
 {
+    if (r->p < r->end && *r->p < 0x80) { /* Nearly all of them. */
+        *ret_v = *r->p++;
+        return 0;
+    }
     struct head h;
     int rc = take(r, MP_UINT, &h);
     if (rc == 0) {

@@ -71,7 +71,7 @@ void append_send(struct node *node, struct peer *peer, const struct core_message
     uint32_t done = 0;
 
     if (m->append.n > 0) {
-        entries = mem_new(FRAME_ENTRIES, sizeof *entries);
+        entries = mem_new(min_u64(m->append.n, FRAME_ENTRIES), sizeof *entries);
     }
     do {
         buf_clear(&hold);

@@ -335,10 +335,10 @@ int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address
 
 void rl_adding_tick(struct raftlog *rl, uint64_t now_ms)
 {
-    struct rl_peer *p = rl_peer_find(rl, rl->adding_id);
     if (rl->adding_id == 0 || rl->node == NULL) {
         return;
     }
+    const struct rl_peer *p = rl_peer_find(rl, rl->adding_id);
     if (p != NULL && p->out_up) {
         struct err e = {0};
         int rc = node_member_add(rl->node, p->raft_id, rl->adding_address, now_ms, &e);

@@ -23,12 +23,18 @@
 #include "hvdriver/sim.h"
 
 #define MEMORY_MIB 65536
+/* Small files of the log: a start reads them whole, and their ends come often. */
+#define SEGMENT_BYTES (256ul * 1024)
 
 static void manage(struct vevent *ev);
 
 void vhost_init(struct vhost *h, uint32_t index, const char *name)
 {
-    *h = (struct vhost){.restart_ms = 1000, .snapshot_entries = 1000, .snapshot_trailing = 200};
+    struct rng rng;
+    world_rng(&rng, "snapshots", index);
+    *h = (struct vhost){.restart_ms = 1000,
+                        .snapshot_entries = rng_between(&rng, 300, 4000),
+                        .snapshot_trailing = rng_between(&rng, 1, 400)};
     machine_init(&h->m, index, name);
     (void)mkdir(name, 0755);
     (void)snprintf(h->data_dir, sizeof h->data_dir, "%s/data", name);
@@ -78,6 +84,7 @@ static struct daemon_options options_of(const struct vhost *h)
         .heartbeat_ms = 30,
         .snapshot_entries = h->snapshot_entries,
         .snapshot_trailing = h->snapshot_trailing,
+        .segment_bytes = SEGMENT_BYTES,
     };
 }
 

@@ -332,6 +332,7 @@ static int open_log(struct daemon *d, struct err *e)
         .heartbeat_ms = d->opt.heartbeat_ms,
         .snapshot_entries = d->opt.snapshot_entries,
         .snapshot_trailing = d->opt.snapshot_trailing,
+        .segment_bytes = d->opt.segment_bytes,
         .machine = machine_of(d),
         .changed = log_changed,
         .note = notes_receive,

@@ -36,7 +36,7 @@ static const struct config_row rows[] = {
     {"election_ms", CONFIG_NUMBER, "200", 50, 60000, "ms", "A host that hears no master for one to two times as long stands for election"},
     {"heartbeat_ms", CONFIG_NUMBER, "30", 5, 10000, "ms", "How often the master says that it is there"},
     {"snapshot_entries", CONFIG_NUMBER, "50000", 100, 100000000, "", "Log entries between snapshots"},
-    {"snapshot_trailing", CONFIG_NUMBER, "10000", 0, 100000000, "", "Log entries kept behind a snapshot"},
+    {"snapshot_trailing", CONFIG_NUMBER, "10000", 1, 100000000, "", "Log entries kept behind a snapshot"},
     {"log_level", CONFIG_TEXT, "info", 4, 5, "", "error, warn, info or debug"},
 };
 /* clang-format on */
