@@ -108,7 +108,9 @@ struct scan {
     bool any;     /* An open record was seen. */
     bool written; /* The segment at hand has a batch, or part of one. */
     bool sealed;
-    bool ended; /* The log ended in a segment before. */
+    uint32_t end;     /* Where its batches end. */
+    uint32_t durable; /* By its own word it is durable up to here. */
+    bool ended;       /* The log ended in a segment before. */
     uint64_t end_number;
     uint32_t end_at;
     bool end_torn;
@@ -280,9 +282,12 @@ static int take_segment(struct scan *s, struct err *e)
     int rc = 0;
     s->written = false;
     s->sealed = false;
+    s->end = s->durable = WAL_BLOCK;
     while (rc == 0 && (found = wal_batch_check(&s->bytes, at, &batch, &bad)) == WAL_FOUND_BATCH) {
         rc = take_batch(s, &batch, e);
         at += batch.len;
+        s->end = at;
+        s->durable = (uint32_t)max_u64(s->durable, batch.durable);
     }
     if (rc != 0) {
         return rc;
@@ -302,20 +307,27 @@ static int take_segment(struct scan *s, struct err *e)
     return rest ? check_later(s, at, e) : 0;
 }
 
-/* The newest segment is full. After a crash of the process alone, what was read of it may stand in
- * the page cache only; the segments behind it must not be written to before it is durable. */
-static int finish_full(struct wal *w, struct err *e)
+/* What was read may stand in the page cache only: the process died before its sync, or the sync
+ * failed, after which the kernel takes the pages for written and another sync would do nothing. So
+ * what the segment does not know to be durable is written once more, before anything that follows
+ * it. */
+static int settle(const struct scan *s, struct err *e)
 {
-    struct wal_segment *g = &w->segments[w->n - 1];
-    int rc = disk_sync(g->file, e);
-    disk_close(g->file);
-    g->file = NULL;
+    struct wal_segment *g = &s->w->segments[s->w->n - 1];
+    struct disk_file *f = g->file;
+    int rc = s->end > s->durable
+                 ? disk_write(f, s->durable, s->data + s->durable, s->end - s->durable, e)
+                 : 0;
+    rc = rc == 0 ? disk_sync(f, e) : rc;
+    if (!s->ended) { /* Full: never written to again. */
+        disk_close(f);
+        g->file = NULL;
+    }
     return rc;
 }
 
 static int take_all(struct scan *s, const struct names *n, struct err *e)
 {
-    struct wal *w = s->w;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < n->n; i++) {
         if (i > 0 && n->numbers[i] != n->numbers[i - 1] + 1) {
@@ -335,14 +347,12 @@ static int take_all(struct scan *s, const struct names *n, struct err *e)
                 wal_segment_name(s->name, n->numbers[i] + 1);
                 return err_set(e, ERR_CORRUPT, "log segment %s is missing", s->name);
             }
+            rc = rc == 0 ? settle(s, e) : rc;
         } else if (!wal_is_zero(s->data + WAL_BLOCK, s->bytes.len - WAL_BLOCK)) { /* (a) */
             return err_set(e, ERR_CORRUPT,
                            "log segment " WAL_NAME_FORMAT
                            " is damaged at offset %u: the log goes on in %s",
                            (unsigned long long)s->end_number, s->end_at, s->name);
-        }
-        if (rc == 0 && !s->ended) { /* Full: never written to again. */
-            rc = finish_full(w, e);
         }
     }
     return rc;
@@ -387,8 +397,8 @@ static int find_end(struct scan *s, struct err *e)
     }
     w->durable_at = w->begun ? w->at : 0;
     w->durable = w->last;
-    if (!s->end_torn) { /* As in finish_full(). */
-        return disk_sync(w->segments[w->active].file, e);
+    if (!s->end_torn) {
+        return 0;
     }
     w->cut = true;
     w->cut_segment = s->end_number;
@@ -409,8 +419,11 @@ int wal_scan(struct wal *w, struct err *e)
     if (names.n == 0) {
         return err_set(e, ERR_CORRUPT, "the log is missing: there is no file wal-*");
     }
+    /* The process before may have died between a change of names and its sync: they are relied upon
+     * from here on, those of snapshots too. */
+    rc = disk_sync_dir(w->o.disk, e);
     struct scan s = {.w = w};
-    rc = take_all(&s, &names, e);
+    rc = rc == 0 ? take_all(&s, &names, e) : rc;
     if (rc == 0) {
         rc = find_end(&s, e);
     }

@@ -138,17 +138,32 @@ static void inode_sync(struct inode *i)
     i->disk_size = i->now_size;
 }
 
+/* A sync failed: the kernel wrote some of it and forgets that the rest was never written. Reads
+ * still find it in the page cache, until it is dropped from there. */
+static void inode_lose(struct simdisk *sd, struct inode *i)
+{
+    sd_write_back_some(sd, i, 2);
+    i->lost = i->lost || i->dirty_to > i->dirty_from;
+    i->dirty_from = i->dirty_to = 0;
+    i->disk_size = i->now_size;
+}
+
 /* --- faults */
 
+static bool by_chance(struct simdisk *sd, uint32_t ppm)
+{
+    return ppm > 0 && rng_below(&sd->rng, 1000000) < ppm;
+}
+
 /* A call that changes something: does it meet with a fault? 0, ERR_IO or ERR_NO_SPACE. */
-static int meet(struct simdisk *sd)
+static int meet(struct simdisk *sd, uint32_t error_ppm)
 {
     if (sd->dead) {
         return ERR_IO;
     }
     sd->calls++;
     if (sd->fault_at == 0 || --sd->fault_at > 0) {
-        return 0;
+        return by_chance(sd, error_ppm) ? ERR_IO : 0;
     }
     if (sd->fault == SIMDISK_DIE) {
         sd->dead = true;
@@ -202,7 +217,7 @@ static int sim_open(struct disk *d,
         return err_sys(e, ERR_NOT_FOUND, ENOENT, "open %s", name);
     }
     if (mode == DISK_CREATE) {
-        int rc = meet(sd);
+        int rc = meet(sd, sd->errors.write_ppm);
         if (rc != 0) {
             return say(e, rc, "create", name);
         }
@@ -252,8 +267,11 @@ static int sim_size(struct disk_file *f, uint64_t *ret, struct err *e)
 static int
 sim_read(struct disk_file *f, uint64_t offset, void *data, size_t len, size_t *ret_n, struct err *e)
 {
-    (void)e;
-    struct inode *i = file_of(f)->inode;
+    struct sim_file *file = file_of(f);
+    struct inode *i = file->inode;
+    if (by_chance(file->sd, file->sd->errors.read_ppm)) {
+        return say(e, ERR_IO, "read", file->name);
+    }
     *ret_n = offset >= i->now_size ? 0 : (size_t)min_u64(len, i->now_size - offset);
     if (*ret_n > 0) {
         memcpy(data, i->now + offset, *ret_n);
@@ -264,7 +282,7 @@ sim_read(struct disk_file *f, uint64_t offset, void *data, size_t len, size_t *r
 static int
 sim_put(struct simdisk *sd, struct inode *i, uint64_t offset, const void *data, size_t len)
 {
-    int rc = meet(sd);
+    int rc = meet(sd, sd->errors.write_ppm);
     uint64_t end = offset + len;
     if (rc == 0 && no_room(sd, i, end)) {
         rc = ERR_NO_SPACE;
@@ -306,7 +324,7 @@ sim_write(struct disk_file *f, uint64_t offset, const void *data, size_t len, st
 static int sim_truncate(struct disk_file *f, uint64_t size, struct err *e)
 {
     struct inode *i = file_of(f)->inode;
-    int rc = meet(file_of(f)->sd);
+    int rc = meet(file_of(f)->sd, file_of(f)->sd->errors.write_ppm);
     if (rc != 0) {
         return say(e, rc, "truncate", file_of(f)->name);
     }
@@ -323,7 +341,7 @@ static int sim_allocate(struct disk_file *f, uint64_t size, struct err *e)
 {
     struct sim_file *file = file_of(f);
     struct simdisk *sd = file->sd;
-    int rc = meet(sd);
+    int rc = meet(sd, sd->errors.write_ppm);
     if (rc == 0 && no_room(sd, file->inode, size)) {
         rc = ERR_NO_SPACE;
     }
@@ -337,8 +355,12 @@ static int sim_allocate(struct disk_file *f, uint64_t size, struct err *e)
 
 static int sim_sync(struct disk_file *f, struct err *e)
 {
-    int rc = meet(file_of(f)->sd);
+    struct simdisk *sd = file_of(f)->sd;
+    int rc = meet(sd, sd->errors.sync_ppm);
     if (rc != 0) {
+        if (!sd->dead) {
+            inode_lose(sd, file_of(f)->inode);
+        }
         return say(e, rc, "sync", file_of(f)->name);
     }
     inode_sync(file_of(f)->inode);
@@ -352,7 +374,7 @@ static int sim_rename(struct disk *d, const char *from, const char *to, struct e
     if (n == NULL) {
         return err_sys(e, ERR_NOT_FOUND, ENOENT, "rename %s to %s", from, to);
     }
-    int rc = meet(sd);
+    int rc = meet(sd, sd->errors.write_ppm);
     if (rc != 0) {
         return say(e, rc, "rename", from);
     }
@@ -367,7 +389,7 @@ static int sim_remove(struct disk *d, const char *name, struct err *e)
     if (sd_find(sd->now, name) == NULL) {
         return 0;
     }
-    int rc = meet(sd);
+    int rc = meet(sd, sd->errors.write_ppm);
     if (rc != 0) {
         return say(e, rc, "remove", name);
     }
@@ -377,7 +399,7 @@ static int sim_remove(struct disk *d, const char *name, struct err *e)
 
 static int sim_sync_dir(struct disk *d, struct err *e)
 {
-    int rc = meet(of(d));
+    int rc = meet(of(d), of(d)->errors.sync_ppm);
     if (rc != 0) {
         return say(e, rc, "sync", "the directory");
     }
@@ -448,14 +470,17 @@ static void sim_queue(struct disk *d, struct disk_write *w)
 static void end_group(struct simdisk *sd)
 {
     struct disk_write *w = sd->group;
-    if (sd->group_code == 0) {
-        sd->group_code = meet(sd) == 0 ? 0 : ERR_IO;
+    bool synced = sd->group_code == 0;
+    if (synced) {
+        sd->group_code = meet(sd, sd->errors.sync_ppm) == 0 ? 0 : ERR_IO;
     }
     if (sd->dead) {
         return;
     }
     if (sd->group_code == 0) {
         inode_sync(file_of(w->file)->inode);
+    } else if (synced) {
+        inode_lose(sd, file_of(w->file)->inode);
     }
     sd->full = sd->group_code == ERR_NO_SPACE;
     sd->broken = sd->broken || sd->group_code == ERR_IO;
@@ -502,7 +527,7 @@ void simdisk_finish(struct simdisk *sd)
     while (!sd->dead && (sd->group != NULL || sd->task_first != NULL)) {
         struct disk_task *t = sd->task_first;
         if (sd->group != NULL) {
-            if (sd->group_code == 0 && meet(sd) == 0) {
+            if (sd->group_code == 0 && meet(sd, sd->errors.sync_ppm) == 0) {
                 inode_sync(file_of(sd->group->file)->inode);
             }
             sd->group = NULL;
@@ -546,13 +571,6 @@ void simdisk_run(struct simdisk *sd, uint64_t now_us)
         }
     }
     sd->now_us = max_u64(sd->now_us, now_us);
-}
-
-void simdisk_drain(struct simdisk *sd)
-{
-    for (uint64_t next = simdisk_next_us(sd); next != UINT64_MAX; next = simdisk_next_us(sd)) {
-        simdisk_run(sd, next);
-    }
 }
 
 static const struct disk_ops sim_ops = {.open = sim_open,

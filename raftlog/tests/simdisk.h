@@ -62,6 +62,14 @@ enum simdisk_fault {
 void simdisk_fault_at(struct simdisk *sd, uint64_t n, enum simdisk_fault fault);
 bool simdisk_dead(const struct simdisk *sd);
 
+/* How often calls fail with an input/output error, in a million. A write may do half of it; what a
+ * failed sync had to write is written in part, and the rest never will be, though it can be read
+ * until the process dies or the power goes. */
+struct simdisk_errors {
+    uint32_t read_ppm, write_ppm, sync_ppm;
+};
+void simdisk_set_errors(struct simdisk *sd, const struct simdisk_errors *errors);
+
 /* Calls so far that change something (write, sync, truncate, allocate, rename, remove, sync of the
  * directory; each write and each sync of the log). */
 uint64_t simdisk_calls(const struct simdisk *sd);

@@ -14,6 +14,7 @@ struct inode {
     uint64_t now_size, disk_size;
     uint64_t cap;
     uint64_t dirty_from, dirty_to;
+    bool lost; /* A sync failed: the copies may differ where nothing is dirty. */
     uint32_t refs;
 };
 
@@ -54,6 +55,7 @@ struct simdisk {
     uint64_t calls;
     uint64_t fault_at; /* 0: none. */
     enum simdisk_fault fault;
+    struct simdisk_errors errors;
 
     struct disk_write *write_first, *write_last;
     struct disk_write *group; /* Being synced; all for one file. */

@@ -49,7 +49,7 @@ static void cut_inode(struct simdisk *sd, struct inode *i)
     if (i->disk_size != i->now_size && rng_below(&sd->rng, 2) == 0) {
         i->disk_size = i->now_size;
     }
-    uint64_t from = i->dirty_to > i->dirty_from ? i->dirty_from : end;
+    uint64_t from = i->lost ? 0 : i->dirty_to > i->dirty_from ? i->dirty_from : end;
     from = min_u64(from, i->disk_size);
     if (i->disk_size < end) {
         memset(i->disk + i->disk_size, 0, end - i->disk_size);
@@ -59,6 +59,21 @@ static void cut_inode(struct simdisk *sd, struct inode *i)
     }
     i->now_size = i->disk_size;
     i->dirty_from = i->dirty_to = 0;
+    i->lost = false;
+}
+
+/* The page cache drops what it takes to be clean of a file whose sync failed, or keeps it. */
+static void drop_clean(struct simdisk *sd, struct inode *i)
+{
+    if (!i->lost || rng_below(&sd->rng, 2) == 0) {
+        return;
+    }
+    uint64_t from = i->dirty_to > i->dirty_from ? i->dirty_from : i->disk_size;
+    memcpy(i->now, i->disk, min_u64(from, i->disk_size));
+    if (i->dirty_to < i->disk_size && i->dirty_to > i->dirty_from) {
+        memcpy(i->now + i->dirty_to, i->disk + i->dirty_to, i->disk_size - i->dirty_to);
+    }
+    i->lost = false;
 }
 
 static void cut_power(struct simdisk *sd)
@@ -86,12 +101,29 @@ void simdisk_crash(struct simdisk *sd, bool power)
     if (power) {
         cut_power(sd);
     }
+    for (uint32_t i = 0; i < FILES && !power; i++) {
+        if (sd->now[i].inode != NULL) {
+            drop_clean(sd, sd->now[i].inode);
+        }
+    }
+}
+
+void simdisk_drain(struct simdisk *sd)
+{
+    for (uint64_t next = simdisk_next_us(sd); next != UINT64_MAX; next = simdisk_next_us(sd)) {
+        simdisk_run(sd, next);
+    }
 }
 
 void simdisk_fault_at(struct simdisk *sd, uint64_t n, enum simdisk_fault fault)
 {
     sd->fault_at = n;
     sd->fault = fault;
+}
+
+void simdisk_set_errors(struct simdisk *sd, const struct simdisk_errors *errors)
+{
+    sd->errors = *errors;
 }
 
 bool simdisk_dead(const struct simdisk *sd)

@@ -56,6 +56,33 @@ static void a_vote_is_there_after_a_power_cut(void **state)
     bench_free(&b);
 }
 
+/* The sync of a vote fails, its process ends; the next one reads it from the page cache, may say
+ * it, and then the power goes. */
+static void a_vote_that_was_read_is_there_after_a_power_cut(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 60; seed++) {
+        struct bench b = bench_new(seed);
+        struct vote v;
+        struct err e = {0};
+        (void)vote_open(&v, b.disk, &e);
+        assert_int_equal(vote_save(&v, 7, 3, &e), 0);
+        simdisk_fault_at(b.sd, 1 + seed % 4, SIMDISK_EIO);
+        assert_int_equal(vote_save(&v, 8, 2, &e), ERR_IO);
+        vote_done(&v);
+        simdisk_crash(b.sd, false);
+        assert_int_equal(simdisk_take(b.sd, &b.disk, &e), 0);
+        assert_int_equal(vote_open(&v, b.disk, &e), 0);
+        uint64_t term = v.term;
+        vote_done(&v);
+        bench_cut(&b);
+        assert_int_equal(vote_open(&v, b.disk, &e), 0);
+        assert_true(v.term >= term);
+        vote_done(&v);
+        bench_free(&b);
+    }
+}
+
 static void a_vote_is_never_changed_within_a_term(void **state)
 {
     (void)state;
@@ -402,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_vote_is_there_after_a_power_cut),
         cmocka_unit_test(a_vote_is_never_changed_within_a_term),
+        cmocka_unit_test(a_vote_that_was_read_is_there_after_a_power_cut),
         cmocka_unit_test(one_flipped_bit_in_either_copy_is_healed),
         cmocka_unit_test(a_missing_copy_is_written_anew),
         cmocka_unit_test(two_damaged_copies_are_an_error),

@@ -284,6 +284,80 @@ static void an_io_error_is_for_good(void **state)
     }
 }
 
+/* Appends alone, small ones and long ones. */
+static void growing_life(struct lab *lab, uint64_t seed)
+{
+    struct rng rng;
+    struct wal_status s;
+    rng_seed(&rng, seed);
+    for (uint32_t i = 0; i < 60 && !simdisk_dead(lab->sd); i++) {
+        wal_get_status(lab->wal, &s);
+        uint32_t n = rng_below(&rng, 12) == 0 ? 40 : 1 + (uint32_t)rng_below(&rng, 6);
+        (void)lab_append(lab, (uint32_t)s.last + 1, n, 1);
+        simdisk_run(lab->sd, (i + 1) * 300u);
+    }
+    simdisk_drain(lab->sd);
+}
+
+/* A process that dies leaves things in the page cache, and a sync that failed leaves them there
+ * marked as written. What the next process finds it tells others that it has, so it must be there
+ * when the power goes after that. */
+static void what_a_dead_process_left_is_durable_before_it_is_told(enum simdisk_fault fault)
+{
+    uint32_t found = 0;
+    for (uint64_t n = 1; n < 240; n++) {
+        struct lab lab;
+        lab_init(&lab, n);
+        assert_int_equal(lab_open(&lab, /*create=*/true, &e), 0);
+        simdisk_fault_at(lab.sd, n, fault);
+        growing_life(&lab, n);
+        lab_crash(&lab, /*power=*/false);
+        if (lab_open(&lab, /*create=*/false, &e) != 0) {
+            fail_msg("call %u: %s", (unsigned)n, e.msg);
+        }
+        if (!lab_nothing_lost(&lab)) {
+            fail_msg("call %u: acknowledged entries are lost", (unsigned)n);
+        }
+        uint32_t last = lab.told.last;
+        found += last > lab.acked;
+        if (n % 2 == 0) { /* Enough for the next segments. */
+            lab_forget(&lab);
+            lab_fill(&lab, 40, 60);
+            last += 40;
+        } else if (n % 4 == 1) { /* Into the next one, before anything else is done. */
+            lab_forget(&lab);
+            assert_int_equal(lab_append(&lab, last + 1, 30, 60), 0);
+            for (uint64_t next; lab.acked == 0 && (next = simdisk_next_us(lab.sd)) != UINT64_MAX;) {
+                simdisk_run(lab.sd, next);
+            }
+            assert_int_equal(lab.acked, 1);
+            last += 30;
+        }
+        lab_crash(&lab, /*power=*/true);
+        if (lab_open(&lab, /*create=*/false, &e) != 0) {
+            fail_msg("call %u: %s", (unsigned)n, e.msg);
+        }
+        if (lab.told.last < last) {
+            fail_msg("call %u: %u entries were found, %u are left", (unsigned)n, last,
+                     lab.told.last);
+        }
+        lab_done(&lab);
+    }
+    assert_true(found > 0);
+}
+
+static void what_a_killed_process_left_is_durable_before_it_is_told(void **state)
+{
+    (void)state;
+    what_a_dead_process_left_is_durable_before_it_is_told(SIMDISK_DIE);
+}
+
+static void what_a_failed_sync_left_is_durable_before_it_is_told(void **state)
+{
+    (void)state;
+    what_a_dead_process_left_is_durable_before_it_is_told(SIMDISK_EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +368,8 @@ int main(void)
         cmocka_unit_test(no_room_at_any_call_fails_cleanly_and_can_be_tried_again),
         cmocka_unit_test(a_full_disk_stops_the_log_until_there_is_room),
         cmocka_unit_test(an_io_error_is_for_good),
+        cmocka_unit_test(what_a_killed_process_left_is_durable_before_it_is_told),
+        cmocka_unit_test(what_a_failed_sync_left_is_durable_before_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
