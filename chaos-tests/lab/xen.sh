@@ -140,9 +140,10 @@ machine_wait() {
 # status is returned; 255 if the machine does not answer.
 machine_sh() {
     local LC_ALL=C command=$2 said status
-    said=$(printf '%d\n%s' "${#command}" "$command" |
-        beside_host "$1" socat -t 3600 - "TCP:$(host_address "$1"):1001,connect-timeout=5" 2>/dev/null) ||
-        return 255
+    # The connection is not closed before the answer is there: socat inside would not wait for it.
+    # shellcheck disable=SC2016 # The other shell expands it.
+    said=$(beside_host "$1" bash -c 'exec 3<>"/dev/tcp/$0/1001" && printf "%d\n%s" "${#1}" "$1" >&3 && cat <&3' \
+        "$(host_address "$1")" "$command" 2>/dev/null) || return 255
     status=${said##*$'\n'status }
     [[ $status =~ ^[0-9]+$ ]] || return 255
     said=${said%$'\n'status *}
