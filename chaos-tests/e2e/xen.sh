@@ -99,7 +99,7 @@ suite() {
         cp -nL "$library" "$to/"
     done
     begin=$(now_ms)
-    in_host h1 "cd /tmp && LD_LIBRARY_PATH=$to $to/hvdriver_test_$1"
+    in_host h1 "cd /tmp && LD_LIBRARY_PATH=$to timeout 300 $to/hvdriver_test_$1"
     timed "suite on $1 ($(grep -c '\[       OK \]' <<<"$SAID") cases)" "$begin"
 }
 suite sim
