@@ -59,6 +59,9 @@ void faults_begin(void)
     active = true;
     for (uint32_t i = 0; i < n_faults; i++) {
         rows[i] = (struct row){.next = {.fire = strike}};
+        if (faults[i]->heal != NULL) {
+            faults[i]->heal(); /* It may remember a run that ended in the middle. */
+        }
         world_rng(&rows[i].rng, faults[i]->name, 0);
         bool on = rng_below(&rng, 2) == 0 || lab.o.all_faults;
         uint32_t intensity = (uint32_t)rng_between(&rng, INTENSITY_MIN, INTENSITY_MAX);
@@ -96,6 +99,20 @@ void faults_text(char *to, size_t size)
 struct vhost *fault_host(struct rng *rng)
 {
     return &lab.hosts[rng_below(rng, lab.o.hosts)];
+}
+
+struct vhost *fault_master(void)
+{
+    struct vhost *master = NULL;
+    uint64_t term = 0;
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost_state s;
+        if (vhost_look(&lab.hosts[i], &s) && s.leads && s.term > term) {
+            master = &lab.hosts[i];
+            term = s.term;
+        }
+    }
+    return master;
 }
 
 uint64_t fault_while_ms(struct rng *rng, uint64_t min_ms, uint64_t max_ms)

@@ -41,6 +41,8 @@ void faults_text(char *to, size_t size);
 
 /* A random host. */
 struct vhost *fault_host(struct rng *rng);
+/* The host that leads (the one of the latest term, if several think so); NULL: none. */
+struct vhost *fault_master(void);
 /* A time: mostly short, now and then long. */
 uint64_t fault_while_ms(struct rng *rng, uint64_t min_ms, uint64_t max_ms);
 /* Whether faults still strike (else nothing new may be broken by a delayed part of one). */

@@ -16,7 +16,8 @@
 struct copy {
     bool used;
     bool runs;
-    bool killed; /* From outside; the driver of a daemon that stood still learns of it later. */
+    bool departs; /* All of it was sent elsewhere. */
+    bool killed;  /* From outside; the driver of a daemon that stood still learns of it later. */
     uint32_t host;
     struct id uuid;
     uint64_t epoch;
@@ -26,6 +27,8 @@ struct copy {
     char file[96]; /* Name without its folder. */
 };
 
+void (*truth_stopped)(void);
+
 static struct copy *copies;
 static uint32_t n_copies; /* In use at most so many slots from the beginning. */
 
@@ -33,6 +36,7 @@ void truth_begin(void)
 {
     copies = world_new(COPIES, sizeof *copies);
     n_copies = 0;
+    truth_stopped = NULL;
 }
 
 void truth_end(void)
@@ -149,6 +153,11 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         bool runs = since != 0;
         world_note('G', host, c->epoch * 2 + runs);
         c->runs = runs;
+        bool departs = strcmp(state, "departed") == 0;
+        if (departs && !c->departs && truth_stopped != NULL) {
+            truth_stopped();
+        }
+        c->departs = departs;
         vevent_clear(&c->off);
         if (runs && shutdown != 0) {
             vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock, c->shutdown_ms * NS_PER_MS));
@@ -284,6 +293,23 @@ void truth_count(uint32_t *ret_copies, uint32_t *ret_running)
         *ret_copies += copies[i].used && !copies[i].killed;
         *ret_running += copies[i].used && copies[i].runs;
     }
+}
+
+bool truth_handover(uint32_t *ret_src, uint32_t *ret_dst)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct copy *c = &copies[i];
+        for (uint32_t j = 0; j < n_copies && c->used && c->departs; j++) {
+            const struct copy *o = &copies[j];
+            if (o->used && !o->runs && !o->killed && o->epoch > c->epoch && o->host != c->host &&
+                id_equal(&o->uuid, &c->uuid)) {
+                *ret_src = c->host;
+                *ret_dst = o->host;
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 bool truth_pick(uint32_t host, struct rng *rng, struct id *ret_uuid, uint64_t *ret_epoch)

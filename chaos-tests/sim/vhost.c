@@ -32,8 +32,9 @@ void vhost_init(struct vhost *h, uint32_t index, const char *name)
 {
     struct rng rng;
     world_rng(&rng, "snapshots", index);
+    bool often = rng_below(&rng, 2) == 0;
     *h = (struct vhost){.restart_ms = 1000,
-                        .snapshot_entries = rng_between(&rng, 300, 4000),
+                        .snapshot_entries = rng_between(&rng, 20, often ? 200 : 4000),
                         .snapshot_trailing = rng_between(&rng, 1, 400)};
     machine_init(&h->m, index, name);
     (void)mkdir(name, 0755);
