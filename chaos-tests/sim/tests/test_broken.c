@@ -1,0 +1,159 @@
+/* What the world breaks, one thing at a time: each is seen, and the pool comes to rest after it. */
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+#include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/tests/cm.h"
+#include "chaos-tests/sim/truth.h"
+#include "chaos-tests/sim/vdisk.h"
+#include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
+
+static char dir[64];
+
+static int enter(void **state)
+{
+    (void)state;
+    (void)str_copy(dir, sizeof dir, "/dev/shm/quorate-test-XXXXXX");
+    return mkdtemp(dir) != NULL && chdir(dir) == 0 ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    lab_end();
+    return chdir("/") == 0 ? nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) : -1;
+}
+
+static void boot(void)
+{
+    const struct lab_options o = {.seed = 5, .hosts = 3, .clients = 3, .safety_s = 8};
+    if (!lab_boot(&o)) {
+        fail_msg("%s", lab.failure);
+    }
+}
+
+static void run_s(uint64_t seconds)
+{
+    world_run(world.now_ns + seconds * NS_PER_S);
+}
+
+static void ask(uint32_t number, const void *record)
+{
+    workload_ask(&wl.workers[0], number, record);
+    for (int i = 0; i < 600 && !workload_idle(); i++) {
+        world_run(world.now_ns + 100 * NS_PER_MS);
+    }
+    assert_true(workload_idle());
+}
+
+static void create(const char *name, const char *host, bool ha)
+{
+    struct cmd_guest_create r;
+    schema_init(command_by_number(COMMAND_guest_create)->schema, &r);
+    (void)str_copy(r.name, sizeof r.name, name);
+    (void)str_copy(r.host, sizeof r.host, host);
+    r.ha = ha;
+    ask(COMMAND_guest_create, &r);
+}
+
+/* All hosts see the same state, which has so many open operations: none. */
+static void is_whole(void)
+{
+    struct vhost_state s;
+    struct vhost_state first = {0};
+    for (int tries = 0; tries < 60; tries++) {
+        bool whole = true;
+        run_s(1);
+        for (uint32_t i = 0; i < lab.o.hosts; i++) {
+            whole = whole && vhost_look(&lab.hosts[i], &s) && s.hosts_up == lab.o.hosts &&
+                    s.ops_open == 0 && (i == 0 || s.state_hash == first.state_hash);
+            first = i == 0 ? s : first;
+        }
+        if (whole) {
+            return;
+        }
+    }
+    fail_msg("the pool is not whole");
+}
+
+static void a_disk_that_fails_ends_the_daemon_until_it_works(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        assert_int_equal(enter(NULL), 0);
+        boot();
+        lab.disk_faults = true;
+        struct vhost *h = &lab.hosts[1];
+        h->m.write_error_ppm = kind == 0 ? 1000000 : 0;
+        h->m.sync_error_ppm = kind == 1 ? 1000000 : 0;
+        h->m.store_error_ppm = kind == 2 ? 1000000 : 0;
+        vdisk_tune(&h->m);
+        create("web", "h1", false);
+        run_s(20);
+        assert_true(h->starts > 3);
+        h->m.write_error_ppm = h->m.sync_error_ppm = h->m.store_error_ppm = 0;
+        vdisk_tune(&h->m);
+        is_whole();
+        assert_string_equal(lab.failure, "");
+        assert_int_equal(leave(NULL), 0);
+    }
+}
+
+/* Nobody may call an error of the disk that was not put in a reason to stop. */
+static void a_replica_that_stops_without_a_broken_disk_is_found(void **state)
+{
+    (void)state;
+    boot();
+    struct vhost *h = &lab.hosts[1];
+    h->m.write_error_ppm = 1000000;
+    vdisk_tune(&h->m);
+    run_s(20);
+    assert_non_null(strstr(lab.failure, "replica_stopped"));
+}
+
+/* The master's store fails while it stops: it used to wait for itself for ever. */
+static void a_store_that_fails_in_a_stop_does_not_hold_it_up(void **state)
+{
+    (void)state;
+    boot();
+    lab.disk_faults = true;
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost *h = &lab.hosts[i];
+        uint64_t exits = h->exits;
+        h->m.store_error_ppm = 1000000;
+        vhost_stop(h);
+        create(i == 0 ? "a" : i == 1 ? "b" : "c", "h1", false);
+        run_s(10);
+        assert_true(h->exits > exits);
+        h->m.store_error_ppm = 0;
+        vhost_start(h);
+        is_whole();
+    }
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, enter, leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_disk_that_fails_ends_the_daemon_until_it_works),
+        TEST(a_replica_that_stops_without_a_broken_disk_is_found),
+        TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
+    };
+    return cmocka_run_group_tests_name("broken", tests, NULL, NULL);
+}
