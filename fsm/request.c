@@ -17,15 +17,12 @@ void request_add(struct apply *a)
     const struct key outcome = key_id('R', &a->entry->request);
     const struct key order = key_number('r', a->index);
     uint8_t value[8 + sizeof(struct id)];
-    store_u64(value, a->now_ms);
+    store_u64(value, a->f->sys.age_ms);
     memcpy(value + 8, a->entry->request.b, sizeof(struct id));
     put_row(a, &outcome, &schema_outcome, a->out);
     put_bytes(a, &order, value, sizeof value);
     a->f->sys.requests++;
 }
-
-/* As many as requests_kept may be set to at least. */
-#define REQUESTS_LEAST 1000u
 
 void requests_trim(struct apply *a)
 {
@@ -41,13 +38,8 @@ void requests_trim(struct apply *a)
             kv_fail(a->t, ERR_CORRUPT, "store: a row of requests");
             return;
         }
-        /* Clocks that jump age them all at once, a retry that is under way among them: so the last
-         * ones are kept whatever their age. */
-        if (sys->requests <= REQUESTS_LEAST) {
-            return;
-        }
         if (sys->requests <= pool->requests_kept &&
-            a->now_ms - load_u64(row.value) <= pool->requests_kept_ms) {
+            sys->age_ms - load_u64(row.value) <= pool->requests_kept_ms) {
             return;
         }
         struct id id;
@@ -62,9 +54,15 @@ void requests_trim(struct apply *a)
 
 /* --- log time */
 
+/* Between two entries outcomes age by no more than this. Clocks that jump, and are believed, would
+ * age them all at once, a retry that is under way among them. */
+#define AGE_STEP_MS 10000u
+
 static void believe(struct sys *sys, uint64_t wall_ms)
 {
+    uint64_t before = sys->now_ms;
     sys->now_ms = max_u64(sys->now_ms, wall_ms);
+    sys->age_ms = max_u64(sys->age_ms, 1) + min_u64(sys->now_ms - before, AGE_STEP_MS);
     sys->claim_ms = 0;
     memset(sys->claim_host, 0, sizeof sys->claim_host);
 }

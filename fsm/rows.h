@@ -17,7 +17,7 @@
  *   'u' uuid                name of the guest
  *   'o' number              operations that have not ended: empty
  *   'd' number number       operations that ended, by the index of their end: empty
- *   'r' number              requests by log index: log time, id
+ *   'r' number              requests by log index: age_ms then, id
  *
  * Numbers in keys are big endian, so that the order of keys is the order of numbers. */
 
@@ -32,6 +32,7 @@
     F(u64, now_ms,      _, OPT, 0, UINT64_MAX, 0, "ms", "Log time") \
     F(u64, claim_ms,    _, OPT, 0, UINT64_MAX, 0, "ms", "A time too far ahead that a host claimed") \
     F(str, claim_host,  _, OPT, 0, LIMIT_NAME, 0, "",   "That host") \
+    F(u64, age_ms,      _, OPT, 0, UINT64_MAX, 0, "ms", "Log time without its jumps") \
     F(u64, event_first, _, OPT, 0, UINT64_MAX, 0, "",   "Oldest event that is kept") \
     F(u64, event_last,  _, OPT, 0, UINT64_MAX, 0, "",   "Newest event") \
     F(u64, hosts,       _, OPT, 0, UINT64_MAX, 0, "",   "Hosts") \

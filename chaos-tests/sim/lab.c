@@ -11,6 +11,7 @@
 #include "chaos-tests/check/check.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
@@ -216,6 +217,7 @@ static void safety(void)
     record_phase(PHASE_SAFETY);
     workload_start();
     faults_begin();
+    plan_start();
     world_run(world.now_ns + lab.o.safety_s * NS_PER_S);
 }
 
@@ -224,6 +226,7 @@ static void heal(void)
     lab.phase = LAB_HEAL;
     lab.healed_ns = world.now_ns;
     record_phase(PHASE_HEAL);
+    plan_stop();
     faults_heal();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
@@ -278,6 +281,7 @@ bool lab_boot(const struct lab_options *o)
     proc_log_line = log_seen;
     world_begin(o->seed);
     record_into(o->hist);
+    plan_begin(o->scenario, o->log);
     vsys_begin();
     vnet_begin();
     truth_begin();

@@ -17,6 +17,8 @@
 #include "chaos-tests/sim/vhost.h"
 
 struct hist;
+struct plan_log;
+struct scenario;
 
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
@@ -31,7 +33,10 @@ struct lab_options {
     bool all_faults;   /* All of those, not a random subset. */
     bool print;        /* Log lines as they come. */
     struct hist *hist; /* Empty: what happens is recorded there and judged; NULL: it is not. */
-    const char *dir;   /* An empty directory on a memory file system: the working directory. */
+    const struct scenario *scenario; /* The decisions are these (its seed and hosts are above);
+                                        NULL: they are drawn. */
+    struct plan_log *log;            /* The decisions are written there; NULL: they are not. */
+    const char *dir; /* An empty directory on a memory file system: the working directory. */
 };
 
 enum lab_phase {

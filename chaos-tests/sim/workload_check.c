@@ -22,20 +22,21 @@ static void check_promises(struct fsm_view *v)
     }
 }
 
-/* A guest that is said to run and does not. Else how many should run, and how many have a host. */
+/* A guest that is said to run and does not. Else how many should run, and how many copies the state
+ * names (one that crashed may be kept). */
 static bool
-one_is_missing(struct fsm_view *v, uint32_t *ret_want, uint32_t *ret_owned, char *to, size_t size)
+one_is_missing(struct fsm_view *v, uint32_t *ret_want, uint32_t *ret_named, char *to, size_t size)
 {
     char name[LIMIT_NAME + 1] = "";
     struct guest g;
-    *ret_want = *ret_owned = 0;
+    *ret_want = *ret_named = 0;
     while (fsm_next_guest(v, name, &g) == 0) {
         memcpy(name, g.name, sizeof name);
-        *ret_owned += g.host[0] != '\0';
+        const struct vhost *h = lab_host_named(g.host);
+        *ret_named += h != NULL && truth_exists(h->m.index, &g.uuid, g.run_epoch);
         if (g.state != GUEST_RUNNING) {
             continue;
         }
-        const struct vhost *h = lab_host_named(g.host);
         ++*ret_want;
         if (h == NULL || !truth_runs(h->m.index, &g.uuid, g.run_epoch)) {
             (void)snprintf(to, size, "guest %s does not run on %s under epoch %llu, as it should",
@@ -49,20 +50,21 @@ one_is_missing(struct fsm_view *v, uint32_t *ret_want, uint32_t *ret_owned, char
 const char *workload_unrest(struct vhost *h, char *to, size_t size)
 {
     uint32_t want;
-    uint32_t owned;
+    uint32_t named;
     uint32_t copies;
     uint32_t running;
     struct proc *before = proc_enter(h->proc);
     struct fsm_view *v = fsm_view_open(h->daemon->fsm);
-    bool missing = one_is_missing(v, &want, &owned, to, size);
+    bool missing = one_is_missing(v, &want, &named, to, size);
     (void)fsm_view_close(v);
     proc_leave(before);
     truth_count(&copies, &running);
     if (!missing && running != want) {
         (void)snprintf(to, size, "%u guests run, by the state it should be %u", running, want);
         missing = true;
-    } else if (!missing && copies > owned) {
-        (void)snprintf(to, size, "%u copies of guests are there, %u have a host", copies, owned);
+    } else if (!missing && copies > named) {
+        (void)snprintf(to, size, "%u copies of guests are there, the state names %u", copies,
+                       named);
         missing = true;
     }
     return missing ? to : NULL;

@@ -357,9 +357,10 @@ it, or carries it out if it never arrived:
 
     quorate guest start web1 --request-id 7a1f5a62-3f0e-4c47-9df0-3b0a8a1d9c55
 
-Outcomes are kept for an hour, or for the last 20,000 commands, the last 1,000
-in any case (pool settings: requests_kept, requests_kept_ms). A script that
-must be exact chooses its own identifiers, one for each thing it wants done.
+Outcomes are kept for an hour, whatever clocks do, and for the last 20,000
+commands at most (pool settings: requests_kept_ms, requests_kept). A script
+that must be exact chooses its own identifiers, one for each thing it wants
+done.
 [0]
 $ quorate help gest
 ! quorate: no help on "gest"; did you mean "guest"?
