@@ -1,6 +1,6 @@
 #include "core/util.h"
 
-#include "chaos-tests/sim/faults/shim.h"
+#include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/vdisk.h"
 
 /* Reads, writes, syncs, and the store's. */
@@ -33,7 +33,7 @@ static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
     uint64_t kind = rng_below(rng, 6);
     uint64_t ppm = rng_below(rng, 3) == 0 ? 1000000 : rng_between(rng, 1000, 300000);
-    arg[0] = fault_host(rng)->m.index;
+    arg[0] = fault_some_host(rng);
     arg[1] = fault_while_ms(rng, 50, 20000);
     for (uint64_t i = 0; i < 4; i++) {
         arg[2 + i] = kind == i || kind == 4 ? ppm : 0;
@@ -44,16 +44,17 @@ static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 
 static void strike(const uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = &lab.hosts[arg[0] % lab.o.hosts];
-    fault_say("disk_error", h->m.name, arg[1]);
+    struct vhost *h = fault_host(arg[0]);
     lab.disk_faults = true;
     set(h, arg + 2);
     lab_after(arg[1] * NS_PER_MS, mend, h, 0);
 }
 
-SHIM
-
-    const struct fault fault_disk_error = {.name = "disk_error",
-                                           .every_ms = 20000,
-                                           .strike = shim,
-                                           .heal = heal};
+/* Host, for how long, how often in a million each kind of call fails: read, write, sync, the store.
+ */
+const struct fault fault_disk_error = {.name = "disk_error",
+                                       .args = "hmnnnn",
+                                       .every_ms = 20000,
+                                       .choose = choose,
+                                       .strike = strike,
+                                       .heal = heal};
