@@ -58,6 +58,7 @@ struct lab {
     /* Counted, for the line at the end. */
     uint64_t asked, acked, refused, unsure, faults_struck, migrations, applied;
     uint64_t turns;
+    uint64_t watchdogs; /* Machines reset because neither guard nor daemon ended a copy in time. */
 };
 
 extern struct lab lab;

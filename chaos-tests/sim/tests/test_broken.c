@@ -12,6 +12,8 @@
 #include "chaos-tests/sim/tests/cm.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
+#include "chaos-tests/sim/vguard.h"
+#include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/workload_impl.h"
 #include "fsm/commands.h"
 
@@ -146,6 +148,96 @@ static void a_store_that_fails_in_a_stop_does_not_hold_it_up(void **state)
     }
 }
 
+/* --- guards */
+
+static void cut_off(uint32_t host, bool cut)
+{
+    for (uint32_t i = 0; i < VNET_HOSTS; i++) {
+        vnet_link(host, i)->cut = vnet_link(i, host)->cut = cut && i != host;
+    }
+}
+
+/* A protected guest runs on h2, and leases are in force. */
+static void protected_guest_on_h2(void)
+{
+    uint32_t copies;
+    uint32_t running;
+    boot();
+    create("web", "h2", true);
+    run_s(5);
+    truth_count(&copies, &running);
+    assert_int_equal(running, 1);
+}
+
+static void runs_once_and_not_on_h2(void)
+{
+    uint32_t copies;
+    uint32_t running;
+    struct rng rng;
+    struct id uuid;
+    uint64_t epoch;
+    rng_seed(&rng, 1);
+    assert_string_equal(lab.failure, "");
+    assert_false(truth_pick(1, &rng, &uuid, &epoch));
+    truth_count(&copies, &running);
+    assert_int_equal(running, 1);
+}
+
+static void a_daemon_ends_its_copies_when_its_guard_stands_still(void **state)
+{
+    (void)state;
+    protected_guest_on_h2();
+    vguard_pause(&lab.hosts[1], true);
+    cut_off(1, true);
+    run_s(12);
+    assert_int_equal(lab.watchdogs, 0);
+    runs_once_and_not_on_h2();
+    vguard_pause(&lab.hosts[1], false);
+    cut_off(1, false);
+    is_whole();
+}
+
+static void a_guard_that_is_killed_is_replaced(void **state)
+{
+    (void)state;
+    uint32_t copies;
+    uint32_t running;
+    protected_guest_on_h2();
+    vguard_kill(&lab.hosts[1]);
+    run_s(10); /* Leases go on: the copy is held by the new one. */
+    truth_count(&copies, &running);
+    assert_int_equal(running, 1);
+    assert_int_equal(lab.watchdogs, 0);
+    cut_off(1, true);
+    vhost_kill(&lab.hosts[1], 60000); /* So it is the guard's. */
+    run_s(12);
+    assert_int_equal(lab.watchdogs, 0);
+    runs_once_and_not_on_h2();
+}
+
+static void without_guard_and_daemon_the_watchdog_resets(void **state)
+{
+    (void)state;
+    protected_guest_on_h2();
+    vguard_kill(&lab.hosts[1]);
+    vhost_kill(&lab.hosts[1], 60000);
+    run_s(12);
+    assert_int_equal(lab.watchdogs, 1);
+    runs_once_and_not_on_h2();
+}
+
+static void without_all_three_a_guest_runs_twice_which_is_found(void **state)
+{
+    (void)state;
+    protected_guest_on_h2();
+    vguard_watchdogs = false;
+    vguard_kill(&lab.hosts[1]);
+    vhost_kill(&lab.hosts[1], 60000);
+    run_s(12);
+    vguard_watchdogs = true;
+    assert_non_null(strstr(lab.failure, "at once"));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, enter, leave)
 
 int main(void)
@@ -154,6 +246,10 @@ int main(void)
         cmocka_unit_test(a_disk_that_fails_ends_the_daemon_until_it_works),
         TEST(a_replica_that_stops_without_a_broken_disk_is_found),
         TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
+        TEST(a_daemon_ends_its_copies_when_its_guard_stands_still),
+        TEST(a_guard_that_is_killed_is_replaced),
+        TEST(without_guard_and_daemon_the_watchdog_resets),
+        TEST(without_all_three_a_guest_runs_twice_which_is_found),
     };
     return cmocka_run_group_tests_name("broken", tests, NULL, NULL);
 }
