@@ -181,6 +181,7 @@ long sock_send(struct sock *s, const void *data, size_t len)
     size_t n = (size_t)min_u64(len, d->window);
     if (n == 0) {
         d->starved = true;
+        conn_probe_later(d);
         return -EAGAIN;
     }
     struct segment *seg = world_new(1, sizeof *seg + n);

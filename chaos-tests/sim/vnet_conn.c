@@ -14,6 +14,7 @@ void conn_free(struct conn *c)
     for (int i = 0; i < 2; i++) {
         dir_clear(&c->dir[i]);
         vevent_clear(&c->dir[i].room);
+        vevent_clear(&c->dir[i].probe);
     }
     vevent_clear(&c->syn);
     *c->prev = c->next;
@@ -227,6 +228,41 @@ static void room(struct vevent *ev)
     sock_tell(c->end[side]);
 }
 
+/* A sender without room asks again and again, each time after twice as long: what told it of room
+ * may have been lost, and so may the reset of a receiver that died. */
+void conn_probe_later(struct dir *d)
+{
+    if (!vevent_is_set(&d->probe)) {
+        d->probes = 0;
+        vevent_set(&d->probe, world.now_ns + RTO_MIN);
+    }
+}
+
+static void probe(struct vevent *ev)
+{
+    struct dir *d = CONTAINER_OF(ev, struct dir, probe);
+    struct conn *c = d->conn;
+    int side = (int)(d - c->dir);
+    struct sock *from = c->end[side];
+    if (from == NULL || from->error != 0 || d->window > 0) {
+        return;
+    }
+    if (vnet_path(c->host[side], c->host[1 - side]) &&
+        vnet_path(c->host[1 - side], c->host[side])) {
+        if (c->end[1 - side] == NULL) {
+            conn_reset(c, 1 - side);
+            return;
+        }
+        d->window = d->window_next;
+    }
+    if (d->window > 0) {
+        sock_tell(from);
+    } else {
+        d->probes++;
+        vevent_set(ev, world.now_ns + min_u64(RTO_MIN << min_u64(d->probes, 10), RTO_MAX));
+    }
+}
+
 /* --- connecting */
 
 static struct sock *listener_at(uint32_t host, uint16_t port)
@@ -309,6 +345,7 @@ void sock_connect(struct sock *s, uint32_t to, uint16_t port)
         c->dir[i] = (struct dir){.conn = c, .window = VNET_WINDOW, .window_next = VNET_WINDOW};
         c->dir[i].deliver.fire = deliver;
         c->dir[i].room.fire = room;
+        c->dir[i].probe.fire = probe;
         c->dir[i].acked_ns = world.now_ns;
     }
     s->conn = c;

@@ -1,5 +1,6 @@
 /* What the world breaks, one thing at a time: each is seen, and the pool comes to rest after it. */
 
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,36 @@ static void a_store_that_fails_in_a_stop_does_not_hold_it_up(void **state)
     }
 }
 
+/* --- connections */
+
+/* Seed 164 of these faults: the reset of a process that was killed went to a machine that stood
+ * still, and the other end, which had filled the buffers, waited for ever. */
+static void a_sender_without_room_learns_that_nobody_is_there(void **state)
+{
+    static uint8_t bytes[4096];
+    (void)state;
+    boot();
+    struct sock *l = sock_new(70, NULL);
+    struct sock *from = sock_new(71, NULL);
+    assert_int_equal(sock_bind(l, 7), 0);
+    assert_int_equal(sock_listen(l), 0);
+    sock_connect(from, 70, 7);
+    run_s(1);
+    struct sock *to = sock_accept(l, NULL);
+    assert_non_null(to);
+    while (sock_send(from, bytes, sizeof bytes) > 0) {
+    }
+    run_s(1);
+    vnet_host_on(71, false);
+    sock_unref(to); /* Unread bytes: a reset, which is lost. */
+    run_s(1);
+    vnet_host_on(71, true);
+    run_s(60);
+    assert_int_equal(sock_send(from, bytes, 1), -ECONNRESET);
+    sock_unref(from);
+    sock_unref(l);
+}
+
 /* --- guards */
 
 static void cut_off(uint32_t host, bool cut)
@@ -246,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_fails_ends_the_daemon_until_it_works),
         TEST(a_replica_that_stops_without_a_broken_disk_is_found),
         TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
+        TEST(a_sender_without_room_learns_that_nobody_is_there),
         TEST(a_daemon_ends_its_copies_when_its_guard_stands_still),
         TEST(a_guard_that_is_killed_is_replaced),
         TEST(without_guard_and_daemon_the_watchdog_resets),
