@@ -9,6 +9,12 @@
 
 /* --- connections */
 
+/* Whether packets of this side pass. */
+static bool passes(const struct conn *c, int side)
+{
+    return !c->forgotten && vnet_path(c->host[side], c->host[1 - side]);
+}
+
 void conn_free(struct conn *c)
 {
     for (int i = 0; i < 2; i++) {
@@ -132,7 +138,7 @@ void sock_put(struct sock *s, const uint8_t *data, size_t len)
 static void acked(struct conn *c, int side)
 {
     c->dir[side].acked_ns = world.now_ns;
-    c->dir[side].ack_lost = !vnet_path(c->host[1 - side], c->host[side]);
+    c->dir[side].ack_lost = !passes(c, 1 - side);
 }
 
 /* One segment arrives at the other end of its direction. */
@@ -178,7 +184,7 @@ static void deliver(struct vevent *ev)
     struct dir *d = CONTAINER_OF(ev, struct dir, deliver);
     struct conn *c = d->conn;
     int side = (int)(d - c->dir);
-    if (!vnet_path(c->host[side], c->host[1 - side])) {
+    if (!passes(c, side)) {
         if (d->first->rst) { /* Never sent again. */
             dir_clear(d);
             conn_maybe_free(c);
@@ -220,7 +226,7 @@ static void room(struct vevent *ev)
     if (c->end[side] == NULL) {
         return;
     }
-    if (!vnet_path(c->host[1 - side], c->host[side])) {
+    if (!passes(c, 1 - side)) {
         vevent_set(ev, world.now_ns + RTO_MIN);
         return;
     }
@@ -247,8 +253,7 @@ static void probe(struct vevent *ev)
     if (from == NULL || from->error != 0 || d->window > 0) {
         return;
     }
-    if (vnet_path(c->host[side], c->host[1 - side]) &&
-        vnet_path(c->host[1 - side], c->host[side])) {
+    if (passes(c, side) && passes(c, 1 - side)) {
         if (c->end[1 - side] == NULL) {
             conn_reset(c, 1 - side);
             return;

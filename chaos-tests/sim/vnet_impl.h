@@ -51,6 +51,7 @@ struct conn {
     uint32_t syns;
     bool established;
     bool refused;
+    bool forgotten; /* Nothing of it passes any more. */
 };
 
 struct sock {

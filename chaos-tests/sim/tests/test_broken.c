@@ -179,6 +179,23 @@ static void a_sender_without_room_learns_that_nobody_is_there(void **state)
     sock_unref(l);
 }
 
+static void a_forgotten_connection_is_given_up(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 1);
+    boot();
+    for (uint32_t a = 0; a < 3; a++) {
+        for (uint32_t b = 0; b < 3; b++) {
+            while (a != b && vnet_forget_some(a, b, &rng)) {
+            }
+        }
+    }
+    is_whole();
+    create("web", "h2", false);
+    is_whole();
+}
+
 /* --- guards */
 
 static void cut_off(uint32_t host, bool cut)
@@ -278,6 +295,7 @@ int main(void)
         TEST(a_replica_that_stops_without_a_broken_disk_is_found),
         TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
         TEST(a_sender_without_room_learns_that_nobody_is_there),
+        TEST(a_forgotten_connection_is_given_up),
         TEST(a_daemon_ends_its_copies_when_its_guard_stands_still),
         TEST(a_guard_that_is_killed_is_replaced),
         TEST(without_guard_and_daemon_the_watchdog_resets),
