@@ -9,6 +9,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/check/check.h"
+#include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/plan.h"
@@ -269,7 +270,9 @@ static void liveness(void)
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
     bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
-    if (strcmp(event, "replica_stopped") == 0 && !disk) {
+    bool lost = lab.forgetting &&
+                (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
+    if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {
         lab_fail("replicas", "%s: %s", p->name, line);
     }
 }
@@ -286,6 +289,7 @@ bool lab_boot(const struct lab_options *o)
     vnet_begin();
     truth_begin();
     vguard_begin();
+    data_begin();
     observe_begin();
     boot();
     return lab.failure[0] == '\0';

@@ -50,6 +50,7 @@ struct lab {
     struct lab_options o;
     struct vhost hosts[LAB_HOSTS_MAX];
     enum lab_phase phase;
+    bool forgetting;        /* A host has lost what it had (data.h). */
     bool disk_faults;       /* The disks of this run misbehave beyond power cuts. */
     char failure[LAB_TEXT]; /* What was found wrong; empty: nothing. */
     const char *checker;    /* Who found it. */

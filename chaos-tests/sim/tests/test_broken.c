@@ -9,6 +9,7 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/tests/cm.h"
 #include "chaos-tests/sim/truth.h"
@@ -16,6 +17,7 @@
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "cli/quorated/daemon.h"
 #include "fsm/commands.h"
 
 static char dir[64];
@@ -286,6 +288,80 @@ static void without_all_three_a_guest_runs_twice_which_is_found(void **state)
     assert_non_null(strstr(lab.failure, "at once"));
 }
 
+/* --- data */
+
+static uint64_t raft_id_of(const struct vhost *h)
+{
+    struct raftlog_status st;
+    raftlog_status(h->daemon->rl, &st);
+    return st.raft_id;
+}
+
+static void an_old_copy_of_its_data_makes_a_host_begin_anew(void **state)
+{
+    (void)state;
+    for (int power = 0; power < 2; power++) {
+        assert_int_equal(enter(NULL), 0);
+        boot();
+        struct vhost *h = &lab.hosts[1];
+        vhost_kill(h, 0);
+        run_s(3); /* A start that the others have seen, and the copy has not. */
+        struct data_copy *copy = data_save(h);
+        assert_non_null(copy);
+        vhost_kill(h, 0);
+        run_s(3);
+        create("web", "h1", false);
+        uint64_t before = raft_id_of(h);
+        assert_true(data_start_is_known(h));
+        data_forgets(h);
+        if (power == 0) {
+            vhost_kill(h, 1000);
+        } else {
+            vhost_power_cut(h);
+        }
+        data_put(h, copy);
+        assert_false(data_may_forget(&lab.hosts[0]));
+        (void)data_free(copy);
+        vhost_power_on(h);
+        run_s(10);
+        is_whole();
+        assert_true(raft_id_of(h) > before);
+        for (int i = 0; i < 60 && !data_may_forget(&lab.hosts[0]); i++) {
+            run_s(1);
+        }
+        assert_true(data_may_forget(&lab.hosts[0]));
+        assert_string_equal(lab.failure, "");
+        assert_int_equal(leave(NULL), 0);
+    }
+}
+
+/* Any bit of any file: it is mended, or the host begins anew. */
+static void rotten_bits_are_never_used(void **state)
+{
+    (void)state;
+    uint64_t renewed = 0;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        struct rng rng;
+        rng_seed(&rng, seed);
+        assert_int_equal(enter(NULL), 0);
+        boot();
+        create("web", "h1", false);
+        struct vhost *h = &lab.hosts[1];
+        uint64_t before = raft_id_of(h);
+        vhost_kill(h, 2000);
+        data_forgets(h);
+        for (int i = 0; i < 6; i++) {
+            data_rot(h, seed % 2 == 0, &rng);
+        }
+        run_s(4);
+        is_whole();
+        renewed += raft_id_of(h) > before;
+        assert_string_equal(lab.failure, "");
+        assert_int_equal(leave(NULL), 0);
+    }
+    assert_true(renewed > 3);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, enter, leave)
 
 int main(void)
@@ -295,6 +371,8 @@ int main(void)
         TEST(a_replica_that_stops_without_a_broken_disk_is_found),
         TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
         TEST(a_sender_without_room_learns_that_nobody_is_there),
+        cmocka_unit_test(an_old_copy_of_its_data_makes_a_host_begin_anew),
+        cmocka_unit_test(rotten_bits_are_never_used),
         TEST(a_forgotten_connection_is_given_up),
         TEST(a_daemon_ends_its_copies_when_its_guard_stands_still),
         TEST(a_guard_that_is_killed_is_replaced),
