@@ -276,7 +276,7 @@ void fault_strike(const struct fault *f, const uint64_t arg[FAULT_ARGS])
     char words[FAULT_ARGS * (SCENARIO_WORD + 1) + 64];
     fault_words(f, arg, words, sizeof words);
     plan_note(words, NULL);
-    if (!hosts_exist(f, arg)) {
+    if (!active || !hosts_exist(f, arg)) {
         return;
     }
     lab.faults_struck++;

@@ -10,6 +10,7 @@
 
 #include "chaos-tests/check/check.h"
 #include "chaos-tests/sim/data.h"
+#include "chaos-tests/check/scenario.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/plan.h"
@@ -219,7 +220,7 @@ static void safety(void)
     workload_start();
     faults_begin();
     plan_start();
-    world_run(world.now_ns + lab.o.safety_s * NS_PER_S);
+    world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
 }
 
 static void heal(void)
@@ -227,7 +228,6 @@ static void heal(void)
     lab.phase = LAB_HEAL;
     lab.healed_ns = world.now_ns;
     record_phase(PHASE_HEAL);
-    plan_stop();
     faults_heal();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
@@ -237,23 +237,26 @@ static void heal(void)
         vhost_start(h);
     }
     world_run(world.now_ns + CALM_S * NS_PER_S);
+    plan_stop();
     workload_stop();
 }
 
+/* What was found on the way is the verdict; the checkers are asked all the same, for the report. */
 static void check_history(void)
 {
-    if (lab.o.hist == NULL || lab.failure[0] != '\0') {
-        return;
+    struct verdicts *v = lab.o.verdicts != NULL ? lab.o.verdicts : world_new(1, sizeof *v);
+    if (lab.o.hist != NULL) {
+        check_all(lab.o.hist, v);
+        const struct checked *bad = verdicts_good(v) ? NULL : verdicts_first(v);
+        if (bad != NULL) {
+            lab_fail(bad->checker->name, "%s (at %.6f s)",
+                     bad->n_findings > 0 ? bad->findings[0].text : verdict_name(bad->verdict),
+                     bad->n_findings > 0 ? (double)bad->findings[0].at_us / 1e6 : 0.0);
+        }
     }
-    struct verdicts *v = world_new(1, sizeof *v);
-    check_all(lab.o.hist, v);
-    const struct checked *bad = verdicts_good(v) ? NULL : verdicts_first(v);
-    if (bad != NULL) {
-        lab_fail(bad->checker->name, "%s (at %.6f s)",
-                 bad->n_findings > 0 ? bad->findings[0].text : verdict_name(bad->verdict),
-                 bad->n_findings > 0 ? (double)bad->findings[0].at_us / 1e6 : 0.0);
+    if (v != lab.o.verdicts) {
+        world_free(v);
     }
-    world_free(v);
 }
 
 static void liveness(void)
@@ -262,8 +265,23 @@ static void liveness(void)
         lab.rested_ns = world.now_ns;
         workload_check(&lab.hosts[0]);
         record_final();
-        check_history();
     }
+    check_history();
+}
+
+/* --- a scenario */
+
+#define AFTER_LAST_S 2
+
+void lab_scenario(struct lab_options *o, const struct scenario *s)
+{
+    uint64_t last_us = s->n_decisions == 0 ? 0 : s->decisions[s->n_decisions - 1].at_us;
+    o->scenario = s;
+    o->seed = s->seed;
+    o->hosts = s->hosts;
+    o->clients = (uint32_t)scenario_get(s, "clients", o->clients);
+    o->safety_s = scenario_get(s, "seconds", 0);
+    o->until_ns = o->safety_s > 0 ? 0 : last_us * NS_PER_US + AFTER_LAST_S * NS_PER_S;
 }
 
 /* A replica that stops by itself is a violation, whatever else the run shows. */

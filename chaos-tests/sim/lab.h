@@ -19,6 +19,7 @@
 struct hist;
 struct plan_log;
 struct scenario;
+struct verdicts;
 
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
@@ -29,6 +30,7 @@ struct lab_options {
     uint32_t hosts;    /* 1 .. LAB_HOSTS_MAX. */
     uint32_t clients;  /* 0 .. LAB_CLIENTS_MAX. */
     uint64_t safety_s; /* Simulated seconds under faults. */
+    uint64_t until_ns; /* And not before this time of the run. */
     uint64_t faults;   /* Bit i: row i of faults.def may strike. */
     bool all_faults;   /* All of those, not a random subset. */
     bool print;        /* Log lines as they come. */
@@ -36,6 +38,7 @@ struct lab_options {
     const struct scenario *scenario; /* The decisions are these (its seed and hosts are above);
                                         NULL: they are drawn. */
     struct plan_log *log;            /* The decisions are written there; NULL: they are not. */
+    struct verdicts *verdicts;       /* What the checkers found is put there; may be NULL. */
     const char *dir; /* An empty directory on a memory file system: the working directory. */
 };
 
@@ -69,6 +72,10 @@ bool lab_run(const struct lab_options *o);
 void lab_end(void);
 /* The run as far as the pool is formed, for tests; lab_end() ends it too. */
 bool lab_boot(const struct lab_options *o);
+
+/* Carry out this scenario, borrowed: seed, hosts, settings and decisions are its own. Without a
+ * setting `seconds` the faults end a little after its last decision. */
+void lab_scenario(struct lab_options *o, const struct scenario *s);
 
 /* A violation, found by `checker`. Only the first one counts. */
 void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
