@@ -216,6 +216,11 @@ static bool has_it_again(const struct vhost *h)
            s.applied >= forgot.index;
 }
 
+bool data_in_doubt(void)
+{
+    return forgot.host != NULL && !has_it_again(forgot.host);
+}
+
 bool data_may_forget(const struct vhost *h)
 {
     bool over = forgot.host == NULL || has_it_again(forgot.host);

@@ -32,6 +32,8 @@ bool data_start_is_known(const struct vhost *h);
 /* Whether this host may forget now, and that it does. */
 bool data_may_forget(const struct vhost *h);
 void data_forgets(const struct vhost *h);
+/* A host has forgotten and does not have it again. */
+bool data_in_doubt(void);
 /* A run begins. */
 void data_begin(void);
 
