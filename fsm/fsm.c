@@ -373,6 +373,14 @@ int fsm_settle(struct fsm *f, struct err *e)
     return 0;
 }
 
+int fsm_failure(const struct fsm *f, struct err *e)
+{
+    if (f->broken.code != 0) {
+        *e = f->broken;
+    }
+    return f->broken.code;
+}
+
 uint64_t fsm_unsettled(const struct fsm *f)
 {
     return f->applied - f->stored.index;

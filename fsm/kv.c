@@ -405,7 +405,7 @@ static void set_row(struct kv_row *row, MDB_val k, MDB_val v)
 
 int kv_get(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
 {
-    if (t->failure.code != 0) {
+    if (t == NULL || t->failure.code != 0) {
         return ERR_NOT_FOUND;
     }
     MDB_val k = kv_val(key, len);
@@ -429,7 +429,7 @@ static int cursor_get(struct kv_txn *t, MDB_val *k, MDB_cursor_op op, struct kv_
 
 int kv_seek(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
 {
-    if (t->failure.code != 0) {
+    if (t == NULL || t->failure.code != 0) {
         return ERR_NOT_FOUND;
     }
     if (t->cursor == NULL) {

@@ -93,11 +93,28 @@ static int step_append(struct node *node, const struct core_message *m, struct e
     return step_part(node, m, from, n, e);
 }
 
+/* The core takes entries whose term it does not know for new ones, also those from before the first
+ * that it keeps: a leader that keeps more, and goes back to where the two logs surely agree, would
+ * have it begin its log anew. All up to the snapshot is committed, so it is what the leader has. */
+static void skip_snapshotted(const struct node *node, struct core_append *a)
+{
+    const struct cache *c = &node->cache;
+    if (a->prev_index + 1 < c->first) {
+        uint64_t known = c->snapshot_index - a->prev_index;
+        uint32_t skip = (uint32_t)min_u64(known, a->n);
+        a->entries += skip;
+        a->n -= skip;
+        a->prev_index = c->snapshot_index;
+        a->prev_term = c->snapshot_term;
+    }
+}
+
 static int on_append(struct node *node, struct core_message *m, struct err *e)
 {
     if (m->term == node->term && node->state == CORE_LEADER) {
         return 0;
     }
+    skip_snapshotted(node, &m->append);
     int rc = step_append(node, m, e);
     if (rc == 0 && m->term == node->term) {
         clocks_heard_leader(node, m->peer, m->term);

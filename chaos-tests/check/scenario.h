@@ -23,6 +23,7 @@
 
 #define SCENARIO_VERSION   1
 #define SCENARIO_WORD      63 /* Most bytes of a word. */
+#define SCENARIO_NAME      (SCENARIO_WORD + 1)
 #define SCENARIO_ARGS      8
 #define SCENARIO_SETTINGS  64
 #define SCENARIO_DECISIONS 100000

@@ -9,20 +9,26 @@
 #include "core/util.h"
 
 #include "chaos-tests/check/check.h"
+#include "chaos-tests/check/scenario.h"
+#include "chaos-tests/sim/core.h"
+#include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
-#include "chaos-tests/sim/workload.h"
+#include "chaos-tests/sim/workload_impl.h"
+#include "fsm/commands.h"
 
 /* Bounds, in seconds of simulated time. */
-#define FORM_S  60
-#define REST_S  240
-#define CALM_S  3 /* Clients go on for so long after healing. */
-#define STEP_NS (100 * NS_PER_MS)
+#define FORM_S       60
+#define REST_S       240
+#define CALM_S       3 /* Clients go on for so long after healing. */
+#define CORE_WRITE_S 60
+#define STEP_NS      (100 * NS_PER_MS)
 
 struct lab lab;
 
@@ -190,15 +196,16 @@ static void boot(void)
     (void)run_to_rest(FORM_S, "form");
 }
 
-static void record_phase(enum run_phase phase)
+#define ALL (UINT64_MAX >> (64 - lab.o.hosts))
+
+static void record_phase(enum run_phase phase, uint64_t core)
 {
-    uint64_t core = lab.o.hosts >= 64 ? UINT64_MAX : (UINT64_C(1) << lab.o.hosts) - 1;
     record(&(struct rec){.kind = REC_PHASE, .phase = {.phase = phase, .core = core}});
 }
 
 static void record_final(void)
 {
-    record_phase(PHASE_END);
+    record_phase(PHASE_END, ALL);
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost_state s;
         if (vhost_look(&lab.hosts[i], &s)) {
@@ -213,17 +220,48 @@ static void record_final(void)
 static void safety(void)
 {
     lab.phase = LAB_SAFETY;
-    record_phase(PHASE_SAFETY);
+    record_phase(PHASE_SAFETY, ALL);
     workload_start();
     faults_begin();
-    world_run(world.now_ns + lab.o.safety_s * NS_PER_S);
+    plan_start();
+    world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
+}
+
+/* A command of a client's is done. */
+static bool core_writes(void)
+{
+    struct cmd_pool_set r;
+    uint64_t acked = lab.acked;
+    schema_init(command_by_number(COMMAND_pool_set)->schema, &r);
+    r.events_kept = 10000;
+    workload_ask(&wl.workers[0], COMMAND_pool_set, &r);
+    for (int i = 0; i < CORE_WRITE_S * 10 && lab.acked == acked && !world.stop; i++) {
+        world_run(world.now_ns + STEP_NS);
+    }
+    return lab.acked > acked;
+}
+
+static void core_recovers(uint64_t core)
+{
+    char why[512] = "clients still wait for answers";
+    uint64_t limit_ns = world.now_ns + REST_S * NS_PER_S;
+    uint32_t calm = 0;
+    while (world.now_ns < limit_ns && calm < 5 && !world.stop) {
+        world_run(world.now_ns + STEP_NS);
+        calm = workload_idle() && core_unrest(core, why, sizeof why) == NULL ? calm + 1 : 0;
+    }
+    if (calm < 5) {
+        lab_fail("core", "after %d s %s", REST_S, why);
+    } else if (lab.o.clients > 0 && !core_writes()) {
+        lab_fail("core", "it did not do within %d s what a client asked", CORE_WRITE_S);
+    }
 }
 
 static void heal(void)
 {
+    uint64_t core = core_choose();
     lab.phase = LAB_HEAL;
-    lab.healed_ns = world.now_ns;
-    record_phase(PHASE_HEAL);
+    record_phase(PHASE_HEAL, core);
     faults_heal();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
@@ -232,24 +270,34 @@ static void heal(void)
         vhost_power_on(h);
         vhost_start(h);
     }
+    core_break(core);
     world_run(world.now_ns + CALM_S * NS_PER_S);
+    plan_stop();
     workload_stop();
+    if (core != ALL && !world.stop) {
+        core_recovers(core);
+    }
+    core_mend(core);
+    record_phase(PHASE_HEAL, ALL);
+    lab.healed_ns = world.now_ns;
 }
 
+/* What was found on the way is the verdict; the checkers are asked all the same, for the report. */
 static void check_history(void)
 {
-    if (lab.o.hist == NULL || lab.failure[0] != '\0') {
-        return;
+    struct verdicts *v = lab.o.verdicts != NULL ? lab.o.verdicts : world_new(1, sizeof *v);
+    if (lab.o.hist != NULL) {
+        check_all(lab.o.hist, v);
+        const struct checked *bad = verdicts_good(v) ? NULL : verdicts_first(v);
+        if (bad != NULL) {
+            lab_fail(bad->checker->name, "%s (at %.6f s)",
+                     bad->n_findings > 0 ? bad->findings[0].text : verdict_name(bad->verdict),
+                     bad->n_findings > 0 ? (double)bad->findings[0].at_us / 1e6 : 0.0);
+        }
     }
-    struct verdicts *v = world_new(1, sizeof *v);
-    check_all(lab.o.hist, v);
-    const struct checked *bad = verdicts_good(v) ? NULL : verdicts_first(v);
-    if (bad != NULL) {
-        lab_fail(bad->checker->name, "%s (at %.6f s)",
-                 bad->n_findings > 0 ? bad->findings[0].text : verdict_name(bad->verdict),
-                 bad->n_findings > 0 ? (double)bad->findings[0].at_us / 1e6 : 0.0);
+    if (v != lab.o.verdicts) {
+        world_free(v);
     }
-    world_free(v);
 }
 
 static void liveness(void)
@@ -258,14 +306,32 @@ static void liveness(void)
         lab.rested_ns = world.now_ns;
         workload_check(&lab.hosts[0]);
         record_final();
-        check_history();
     }
+    check_history();
+}
+
+/* --- a scenario */
+
+#define AFTER_LAST_S 2
+
+void lab_scenario(struct lab_options *o, const struct scenario *s)
+{
+    uint64_t last_us = s->n_decisions == 0 ? 0 : s->decisions[s->n_decisions - 1].at_us;
+    o->scenario = s;
+    o->seed = s->seed;
+    o->hosts = s->hosts;
+    o->clients = (uint32_t)scenario_get(s, "clients", o->clients);
+    o->safety_s = scenario_get(s, "seconds", 0);
+    o->until_ns = o->safety_s > 0 ? 0 : last_us * NS_PER_US + AFTER_LAST_S * NS_PER_S;
 }
 
 /* A replica that stops by itself is a violation, whatever else the run shows. */
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
-    if (strcmp(event, "replica_stopped") == 0 && !lab.disk_faults) {
+    bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
+    bool lost = lab.forgetting &&
+                (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
+    if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {
         lab_fail("replicas", "%s: %s", p->name, line);
     }
 }
@@ -277,10 +343,12 @@ bool lab_boot(const struct lab_options *o)
     proc_log_line = log_seen;
     world_begin(o->seed);
     record_into(o->hist);
+    plan_begin(o->scenario, o->log);
     vsys_begin();
     vnet_begin();
     truth_begin();
     vguard_begin();
+    data_begin();
     observe_begin();
     boot();
     return lab.failure[0] == '\0';

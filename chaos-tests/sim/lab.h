@@ -17,6 +17,9 @@
 #include "chaos-tests/sim/vhost.h"
 
 struct hist;
+struct plan_log;
+struct scenario;
+struct verdicts;
 
 #define LAB_HOSTS_MAX   64
 #define LAB_CLIENTS_MAX 16
@@ -27,11 +30,16 @@ struct lab_options {
     uint32_t hosts;    /* 1 .. LAB_HOSTS_MAX. */
     uint32_t clients;  /* 0 .. LAB_CLIENTS_MAX. */
     uint64_t safety_s; /* Simulated seconds under faults. */
+    uint64_t until_ns; /* And not before this time of the run. */
     uint64_t faults;   /* Bit i: row i of faults.def may strike. */
     bool all_faults;   /* All of those, not a random subset. */
     bool print;        /* Log lines as they come. */
     struct hist *hist; /* Empty: what happens is recorded there and judged; NULL: it is not. */
-    const char *dir;   /* An empty directory on a memory file system: the working directory. */
+    const struct scenario *scenario; /* The decisions are these (its seed and hosts are above);
+                                        NULL: they are drawn. */
+    struct plan_log *log;            /* The decisions are written there; NULL: they are not. */
+    struct verdicts *verdicts;       /* What the checkers found is put there; may be NULL. */
+    const char *dir; /* An empty directory on a memory file system: the working directory. */
 };
 
 enum lab_phase {
@@ -45,6 +53,7 @@ struct lab {
     struct lab_options o;
     struct vhost hosts[LAB_HOSTS_MAX];
     enum lab_phase phase;
+    bool forgetting;        /* A host has lost what it had (data.h). */
     bool disk_faults;       /* The disks of this run misbehave beyond power cuts. */
     char failure[LAB_TEXT]; /* What was found wrong; empty: nothing. */
     const char *checker;    /* Who found it. */
@@ -53,6 +62,7 @@ struct lab {
     /* Counted, for the line at the end. */
     uint64_t asked, acked, refused, unsure, faults_struck, migrations, applied;
     uint64_t turns;
+    uint64_t watchdogs; /* Machines reset because neither guard nor daemon ended a copy in time. */
 };
 
 extern struct lab lab;
@@ -62,6 +72,10 @@ bool lab_run(const struct lab_options *o);
 void lab_end(void);
 /* The run as far as the pool is formed, for tests; lab_end() ends it too. */
 bool lab_boot(const struct lab_options *o);
+
+/* Carry out this scenario, borrowed: seed, hosts, settings and decisions are its own. Without a
+ * setting `seconds` the faults end a little after its last decision. */
+void lab_scenario(struct lab_options *o, const struct scenario *s);
 
 /* A violation, found by `checker`. Only the first one counts. */
 void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

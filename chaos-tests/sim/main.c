@@ -1,350 +1,216 @@
 /* quorate-sim: runs of the simulator from the command line. `./lab chaos` calls it. */
 
 #include <errno.h>
-#include <ftw.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
-#include <signal.h>
+#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/buf.h"
-#include "core/mutant.h"
 #include "core/util.h"
 
-#include "chaos-tests/check/history.h"
-#include "chaos-tests/sim/fault.h"
-#include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/options.h"
+#include "chaos-tests/sim/reduce.h"
+#include "chaos-tests/sim/runner.h"
 
-#define EXIT_FOUND  1 /* A promise was broken. */
-#define EXIT_OPTION 2
-#define EXIT_START  8 /* It could not begin. */
-
-struct settings {
-    struct lab_options o;
-    uint64_t seeds;
-    bool stop;           /* At the first seed that finds something. */
-    const char *history; /* A file for the history of the last run; NULL: none. */
+/* Over all runs. */
+struct sum {
+    uint64_t runs, failed;
+    double seconds;
+    uint64_t judged[CHECKERS];
 };
 
-static void usage(FILE *out)
+/* --- what a run was */
+
+static void print_line(const struct options *s, const struct run *r)
 {
-    (void)fprintf(
-        out,
-        "usage: quorate-sim [--seed S] [--seeds N] [--hosts N] [--clients N] [--hours H]\n"
-        "                   [--seconds N] [--faults LIST] [--trace] [--stop] [--mutant NAME]\n"
-        "                   [--history FILE]\n\n"
-        "Runs a whole pool of quorate daemons in one process on virtual time, breaks it, and\n"
-        "checks what it promised. One seed is one history: the same seed gives the same run.\n\n"
-        "  --seed S      the first seed (1)\n"
-        "  --seeds N     run N seeds, from S on (1)\n"
-        "  --hosts N     hosts of the pool, 1 to %d (3)\n"
-        "  --clients N   clients that work at once, 1 to %d (4)\n"
-        "  --hours H     simulated hours under faults (0.02)\n"
-        "  --seconds N   the same in seconds\n"
-        "  --faults LIST these faults, all of them in each run: names with commas, or none.\n"
-        "                Without it each run turns on a random half of all.\n"
-        "  --trace       print what the daemons log and what is broken, as it comes\n"
-        "  --history FILE  write what happened there (chaos-tests/check reads it)\n"
-        "  --stop        no seed after the first that finds something\n"
-        "  --mutant NAME make this deliberate mistake (in a build for it: lab chaos --mutants)\n"
-        "  --mutants     list those mistakes, each with what is wrong\n\n"
-        "Faults:\n",
-        LAB_HOSTS_MAX, LAB_CLIENTS_MAX);
-    for (uint32_t i = 0; i < n_faults; i++) {
-        (void)fprintf(out, "  %-12s  %s\n", faults[i]->name, fault_helps[i]);
+    (void)printf("%s seed %" PRIu64 ": %.0f s, %" PRIu64 " asked, %" PRIu64 " done, %" PRIu64
+                 " refused, %" PRIu64 " unsure, %" PRIu64 " migrations, %" PRIu64
+                 " entries, at rest after %.1f s, hash %016" PRIx64 ", faults %s\n",
+                 r->ok ? "ok" : "FAILED", r->o.seed, (double)r->now_ns / 1e9, r->asked, r->acked,
+                 r->refused, r->unsure, r->migrations, r->entries, (double)r->rest_ns / 1e9,
+                 r->hash, r->faults[0] == '\0' ? "none" : r->faults);
+    if (!r->ok) {
+        (void)printf("    %s: at %.6f s %s\n", r->checker, (double)r->failed_ns / 1e9, r->failure);
     }
-    (void)fprintf(out, "\nExit status: 0 all held, 1 something was found (the line begins with "
-                       "FAILED), 2 bad\noption, 8 could not start.\n");
+    if (!r->ok && !s->replays) {
+        (void)printf("    again: %s\n", r->again);
+    }
 }
 
-static int bad_option(const char *what, const char *why)
+static void print_object(json_t *o)
 {
-    (void)fprintf(stderr, "quorate-sim: %s: %s; see --help\n", what, why);
-    return EXIT_OPTION;
+    char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
+    (void)printf("%s\n", text == NULL ? "{}" : text);
+    free(text);
+    json_decref(o);
 }
 
-/* --- options */
-
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+static void print_json(const struct options *s, const struct run *r)
 {
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n < min || n > max) {
-        return false;
-    }
-    *ret = n;
-    return true;
+    char hash[24];
+    (void)snprintf(hash, sizeof hash, "%016" PRIx64, r->hash);
+    print_object(json_pack(
+        "{s:b, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s, s:s, s:s, s:f, s:s, s:s}",
+        "ok", r->ok, "seed", (json_int_t)r->o.seed, "simulated_s", (double)r->now_ns / 1e9, "asked",
+        (json_int_t)r->asked, "done", (json_int_t)r->acked, "refused", (json_int_t)r->refused,
+        "unsure", (json_int_t)r->unsure, "migrations", (json_int_t)r->migrations, "entries",
+        (json_int_t)r->entries, "faults_struck", (json_int_t)r->struck, "rest_s",
+        (double)r->rest_ns / 1e9, "hash", hash, "faults", r->faults, "checker", r->checker,
+        "failed_s", (double)r->failed_ns / 1e9, "failure", r->failure, "again",
+        s->replays ? "" : r->again));
 }
 
-static bool hours(const char *text, uint64_t *ret_seconds)
-{
-    char *end;
-    double h = strtod(text, &end);
-    if (end == text || *end != '\0' || !(h > 0) || h > 100000) {
-        return false;
-    }
-    *ret_seconds = (uint64_t)(h * 3600 + 0.5);
-    return *ret_seconds > 0;
-}
+/* --- what all were */
 
-static bool fault_list(const char *text, uint64_t *ret)
+static bool judged_all(const struct sum *sum)
 {
-    char list[1024];
-    char *rest = list;
-    *ret = 0;
-    if (str_copy(list, sizeof list, text) >= sizeof list) {
-        return false;
-    }
-    for (const char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
-        uint32_t i = 0;
-        while (i < n_faults && strcmp(faults[i]->name, name) != 0) {
-            i++;
-        }
-        if (i < n_faults) {
-            *ret |= UINT64_C(1) << i;
-        } else if (strcmp(name, "none") != 0) {
+    for (size_t i = 0; checkers[i].name != NULL; i++) {
+        if (sum->judged[i] == 0) {
             return false;
         }
     }
     return true;
 }
 
-/* --- mutants */
-
-static const struct {
-    const char *name;
-    const char *text;
-} mutants[] = {
-    {"none", "nothing"},
-#define M(name, text) {#name, text},
-#include "core/mutants.def"
-#undef M
-};
-
-static void list_mutants(void)
+static void print_sum(const struct options *s, const struct sum *sum)
 {
-    for (size_t i = 1; i < ARRAY_LEN(mutants); i++) {
-        (void)printf("%-26s%s\n", mutants[i].name, mutants[i].text);
-    }
-}
-
-static bool mutate(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(mutants); i++) {
-        if (strcmp(mutants[i].name, name) == 0) {
-#ifdef QUORATE_MUTANTS
-            mutant_on = (enum mutant)i;
-            return true;
-#endif
+    if (s->judged) {
+        (void)printf("judged:");
+        for (size_t i = 0; checkers[i].name != NULL; i++) {
+            (void)printf(" %s %" PRIu64, checkers[i].name, sum->judged[i]);
         }
+        (void)printf("\n%s",
+                     judged_all(sum) ? "" : "FAILED: a checker had nothing to judge in any run\n");
     }
-    return false;
+    (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", sum->runs,
+                 sum->seconds / 3600, sum->failed);
 }
 
-enum option_code {
-    OPT_SEED,
-    OPT_SEEDS,
-    OPT_HOSTS,
-    OPT_CLIENTS,
-    OPT_HOURS,
-    OPT_SECONDS,
-    OPT_FAULTS,
-    OPT_TRACE,
-    OPT_STOP,
-    OPT_MUTANT,
-    OPT_MUTANTS,
-    OPT_HISTORY,
-    OPT_HELP
-};
-
-static const struct option options[] = {
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"seeds", required_argument, NULL, OPT_SEEDS},
-    {"hosts", required_argument, NULL, OPT_HOSTS},
-    {"clients", required_argument, NULL, OPT_CLIENTS},
-    {"hours", required_argument, NULL, OPT_HOURS},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"faults", required_argument, NULL, OPT_FAULTS},
-    {"trace", no_argument, NULL, OPT_TRACE},
-    {"stop", no_argument, NULL, OPT_STOP},
-    {"mutant", required_argument, NULL, OPT_MUTANT},
-    {"mutants", no_argument, NULL, OPT_MUTANTS},
-    {"history", required_argument, NULL, OPT_HISTORY},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
-};
-
-static int take(struct settings *s, int code, const char *arg)
+static void print_sum_json(const struct sum *sum)
 {
-    uint64_t n = 0;
-    bool ok = true;
-    switch ((enum option_code)code) {
-    case OPT_SEED: ok = number(arg, 0, UINT64_MAX, &s->o.seed); break;
-    case OPT_SEEDS: ok = number(arg, 1, UINT64_C(1) << 40, &s->seeds); break;
-    case OPT_HOSTS:
-        ok = number(arg, 1, LAB_HOSTS_MAX, &n);
-        s->o.hosts = (uint32_t)n;
-        break;
-    case OPT_CLIENTS:
-        ok = number(arg, 1, LAB_CLIENTS_MAX, &n);
-        s->o.clients = (uint32_t)n;
-        break;
-    case OPT_HOURS: ok = hours(arg, &s->o.safety_s); break;
-    case OPT_SECONDS: ok = number(arg, 1, 360000000, &s->o.safety_s); break;
-    case OPT_FAULTS:
-        ok = fault_list(arg, &s->o.faults);
-        s->o.all_faults = true;
-        break;
-    case OPT_HISTORY: s->history = arg; break;
-    case OPT_TRACE: s->o.print = true; break;
-    case OPT_STOP: s->stop = true; break;
-    case OPT_MUTANT: ok = mutate(arg); break;
-    case OPT_MUTANTS: list_mutants(); exit(0); // NOLINT(concurrency-mt-unsafe)
-    case OPT_HELP: usage(stdout); exit(0);     // NOLINT(concurrency-mt-unsafe)
+    json_t *judged = json_object();
+    for (size_t i = 0; checkers[i].name != NULL; i++) {
+        (void)json_object_set_new(judged, checkers[i].name,
+                                  json_integer((json_int_t)sum->judged[i]));
     }
-    return ok ? 0 : bad_option(arg, "not what this option takes");
-}
-
-static int parse(struct settings *s, int argc, char **argv)
-{
-    int code;
-    opterr = 0;
-    while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) { // NOLINT
-        if (code == '?') {
-            return bad_option(argv[optind - 1], "unknown option, or one without its value");
-        }
-        int rc = take(s, code, optarg);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    return optind < argc ? bad_option(argv[optind], "not an option") : 0;
-}
-
-/* --- a directory for the real files */
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static bool enter_dir(char *dir)
-{
-    return mkdtemp(dir) != NULL && chdir(dir) == 0;
-}
-
-// NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c): see crashed()
-static void leave_dir(const char *dir)
-{
-    if (chdir("/") == 0) {
-        (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    }
+    print_object(json_pack("{s:I, s:f, s:I, s:o}", "seeds", (json_int_t)sum->runs, "simulated_h",
+                           sum->seconds / 3600, "failed", (json_int_t)sum->failed, "judged",
+                           judged));
 }
 
 /* --- runs */
 
-static char dir[64];
-
-/* An assertion or a fault of memory in the code under test: say when and where, and how to see it
- * again. The signal is this very thread's own doing, never in the middle of a stream's call. */
-static void crashed(int sig)
+static bool as_expected(const struct options *s, const struct run *r)
 {
-    (void)printf("FAILED seed %" PRIu64 ": at %.6f s %s ended by signal %d; again with: --seed "
-                 "%" PRIu64 " --trace\n",
-                 lab.o.seed, (double)world.now_ns / 1e9,
-                 proc_now == NULL ? "the simulator" : proc_now->name, sig, lab.o.seed);
-    (void)fflush(stdout);
-    leave_dir(dir);
-    _exit(EXIT_FOUND);
+    const char *expect = s->scenario.expect;
+    if (!s->replays || expect[0] == '\0' || strcmp(expect, "good") == 0) {
+        return r->ok;
+    }
+    return !r->ok && strcmp(expect, r->checker) == 0;
 }
-// NOLINTEND(bugprone-signal-handler,cert-sig30-c)
 
-static void report(bool ok)
+static void prepare(const struct options *s, struct run *r, uint64_t seed, bool always)
 {
-    char text[512];
-    faults_text(text, sizeof text);
-    (void)printf("%s seed %" PRIu64 ": %.0f s, %" PRIu64 " asked, %" PRIu64 " done, %" PRIu64
-                 " refused, %" PRIu64 " unsure, %" PRIu64 " migrations, %" PRIu64
-                 " entries, at rest after %.1f s, hash %016" PRIx64 ", faults %s\n",
-                 ok ? "ok" : "FAILED", lab.o.seed, (double)world.now_ns / 1e9, lab.asked, lab.acked,
-                 lab.refused, lab.unsure, lab.migrations, lab.applied,
-                 lab.rested_ns == 0 ? 0.0 : (double)(lab.rested_ns - lab.healed_ns) / 1e9,
-                 world_hash(), text[0] == '\0' ? "none" : text);
-    if (!ok) {
-        (void)printf("    %s: at %.6f s %s\n", lab.checker, (double)lab.failed_ns / 1e9,
-                     lab.failure);
+    run_clear(r);
+    r->o = s->o;
+    r->o.seed = seed;
+    r->history = s->history;
+    r->report = s->report;
+    options_again(s, seed, r->again, sizeof r->again);
+    r->always = always;
+}
+
+/* The first run that fails, else the last one, is kept. */
+static int keep(const struct options *s, const struct run *r)
+{
+    struct scenario decided = {0};
+    int rc = 0;
+    if (s->save[0] != '\0') {
+        rc = reduce_scenario(&r->o, r, &decided) && reduce_save(&decided, s->save) ? 0 : EXIT_START;
+    }
+    scenario_done(&decided);
+    if (rc == 0 && !r->ok && s->shrink[0] != '\0') {
+        rc = reduce(s, r, s->shrink);
+    }
+    return rc;
+}
+
+struct pool {
+    struct run *runs[256];
+    uint32_t n;
+};
+
+static int finish(const struct options *s, struct run *r, struct sum *sum, bool last)
+{
+    bool first = sum->failed == 0;
+    bool good = as_expected(s, r);
+    sum->runs++;
+    sum->seconds += (double)r->now_ns / 1e9;
+    sum->failed += !good;
+    for (size_t i = 0; i < CHECKERS; i++) {
+        sum->judged[i] += r->judged[i];
+    }
+    (s->json ? print_json : print_line)(s, r);
+    if (s->replays && !good) {
+        (void)printf("    expected: %s\n",
+                     s->scenario.expect[0] == '\0' ? "good" : s->scenario.expect);
     }
     (void)fflush(stdout);
+    return first && (!r->ok || last) ? keep(s, r) : 0;
 }
 
-static bool write_history(const struct hist *hist, const char *path)
+static int run_all(const struct options *s, struct sum *sum)
 {
-    struct buf b = {0};
-    hist_write(hist, &b);
-    FILE *f = fopen(path, "we");
-    bool ok = f != NULL && fwrite(b.data, 1, b.len, f) == b.len;
-    ok = f != NULL && fclose(f) == 0 && ok;
-    buf_done(&b);
-    if (!ok) {
-        (void)fprintf(stderr, "quorate-sim: write %s: %s\n", path, strerrordesc_np(errno));
-    }
-    return ok;
-}
-
-static int run(const struct settings *s)
-{
-    uint64_t found = 0;
-    double simulated = 0;
-    uint64_t n = 0;
-    while (n < s->seeds && !(s->stop && found > 0)) {
-        struct lab_options o = s->o;
-        o.seed = s->o.seed + n++;
-        (void)str_copy(dir, sizeof dir, "/dev/shm/quorate-sim-XXXXXX");
-        if (!enter_dir(dir)) {
-            (void)fprintf(stderr, "quorate-sim: make %s: %s\n", dir, strerrordesc_np(errno));
-            return EXIT_START;
+    static struct pool p;
+    uint64_t begun = 0;
+    uint64_t over = 0;
+    int rc = 0;
+    while (rc == 0 && (over < begun || begun < s->seeds)) {
+        bool more = begun < s->seeds && !(s->stop && sum->failed > 0);
+        if (more && p.n < s->jobs) {
+            struct run **r = &p.runs[p.n];
+            *r = *r == NULL ? run_new() : *r;
+            if (*r == NULL) {
+                return EXIT_START;
+            }
+            uint64_t seed = s->o.seed + begun;
+            prepare(s, *r, seed, begun + 1 == s->seeds && sum->failed == 0);
+            if (run_start(*r) != 0) {
+                (void)fprintf(stderr, "quorate-sim: begin a run: %s\n", strerrordesc_np(errno));
+                return EXIT_START;
+            }
+            begun++;
+            p.n++;
+            continue;
         }
-        struct hist hist;
-        hist_init(&hist, 0);
-        o.hist = &hist;
-        bool ok = lab_run(&o);
-        report(ok);
-        found += !ok;
-        simulated += (double)world.now_ns / 1e9;
-        lab_end();
-        leave_dir(dir);
-        if (s->history != NULL && !write_history(&hist, s->history)) {
-            return EXIT_START;
+        if (p.n == 0) {
+            break;
         }
-        hist_done(&hist);
+        uint32_t i = run_wait(p.runs, p.n);
+        struct run *ended = p.runs[i];
+        over++;
+        rc = finish(s, ended, sum, over == s->seeds);
+        p.runs[i] = p.runs[--p.n];
+        p.runs[p.n] = ended;
     }
-    (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", n,
-                 simulated / 3600, found);
-    return found == 0 ? 0 : EXIT_FOUND;
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
-    struct settings s = {
-        .o = {.seed = 1, .hosts = 3, .clients = 4, .safety_s = 72, .faults = UINT64_MAX},
-        .seeds = 1,
-    };
-    int rc = parse(&s, argc, argv);
-    if (rc != 0) {
-        return rc;
+    static struct options s;
+    struct sum sum = {0};
+    int rc = options_read(&s, argc, argv);
+    if (rc < 0) {
+        rc = run_all(&s, &sum);
+        if (s.json) {
+            print_sum_json(&sum);
+        } else {
+            print_sum(&s, &sum);
+        }
+        bool bad = sum.failed > 0 || (s.judged && !judged_all(&sum));
+        rc = rc != 0 ? rc : bad ? EXIT_FOUND : 0;
     }
-    /* Big blocks are the images of disks: fresh ones cost nothing until they are written to. */
-    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    (void)signal(SIGABRT, crashed);
-    (void)signal(SIGSEGV, crashed);
-    (void)signal(SIGBUS, crashed);
-    return run(&s);
+    options_done(&s);
+    return rc;
 }

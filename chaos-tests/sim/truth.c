@@ -9,6 +9,7 @@
 
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vguard.h"
 
 #define COPIES 16384
@@ -209,6 +210,7 @@ int __wrap_unlink(const char *path)
     uint32_t host;
     const char *file = copy_file(path, &host);
     int r = __real_unlink(path);
+    store_removed(path);
     if (r == 0 && file != NULL) {
         struct copy *c = find_file(host, file);
         if (c != NULL && !c->killed) {

@@ -292,6 +292,33 @@ static void first_op(struct fsm_view *v, char *to, size_t size)
     }
 }
 
+bool vhost_has_heard(const struct vhost *h, const struct vhost *other)
+{
+    struct raftlog_status st;
+    struct raftlog_member m;
+    if (h->proc == NULL || h->daemon->stopping || other->proc == NULL || other->daemon->stopping) {
+        return false;
+    }
+    raftlog_status(other->daemon->rl, &st);
+    for (uint32_t i = 0; raftlog_member(h->daemon->rl, i, &m); i++) {
+        if (m.raft_id == st.raft_id) {
+            return m.incarnation == st.incarnation;
+        }
+    }
+    return false;
+}
+
+static bool votes(struct raftlog *rl, const struct raftlog_status *st)
+{
+    struct raftlog_member m;
+    for (uint32_t i = 0; raftlog_member(rl, i, &m); i++) {
+        if (m.raft_id == st->raft_id) {
+            return m.role == RAFTLOG_VOTER;
+        }
+    }
+    return false;
+}
+
 bool vhost_look(struct vhost *h, struct vhost_state *ret)
 {
     *ret = (struct vhost_state){0};
@@ -321,6 +348,7 @@ bool vhost_look(struct vhost *h, struct vhost_state *ret)
     ret->leader = st.leader;
     ret->leads = st.leading;
     ret->blank = st.blank;
+    ret->voter = votes(h->daemon->rl, &st);
     ret->current = h->daemon->current;
     ret->diverged = h->daemon->diverged;
     ret->ops_open = n.ops_open;

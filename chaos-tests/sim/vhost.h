@@ -57,9 +57,12 @@ struct vhost_state {
     uint64_t leader; /* Member number; 0: none known. */
     bool leads;
     bool blank, current, diverged;
+    bool voter; /* As this host knows. */
     uint64_t ops_open;
     char op[400]; /* The first of them, in words. */
     uint32_t hosts_up, hosts;
 };
 bool vhost_look(struct vhost *h, struct vhost_state *ret);
+/* Whether this host's daemon has heard of the start of the other's. */
+bool vhost_has_heard(const struct vhost *h, const struct vhost *other);
 #endif

@@ -28,8 +28,10 @@ struct dir {
     struct segment *first, *last;
     struct vevent deliver; /* Of the first. */
     struct vevent room;    /* The sender learns of room at the receiver. */
-    size_t window;         /* Bytes the sender may still send, as it knows. */
-    size_t window_next;    /* As it will know. */
+    struct vevent probe;   /* It asks whether there is some, or anybody. */
+    uint32_t probes;
+    size_t window;      /* Bytes the sender may still send, as it knows. */
+    size_t window_next; /* As it will know. */
     uint64_t line_free_ns;
     uint64_t last_at_ns; /* Bytes arrive in order. */
     uint64_t acked_ns;   /* When the receiver last got something. */
@@ -49,6 +51,7 @@ struct conn {
     uint32_t syns;
     bool established;
     bool refused;
+    bool forgotten; /* Nothing of it passes any more. */
 };
 
 struct sock {
@@ -103,5 +106,6 @@ void sock_detach(struct sock *s);
 void conn_send(struct conn *c, int side, struct segment *seg);
 void conn_send_flag(struct conn *c, int side, bool fin, bool rst);
 void conn_reset(struct conn *c, int side);
+void conn_probe_later(struct dir *d);
 
 #endif

@@ -2,12 +2,14 @@
 
 #include "chaos-tests/sim/workload.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/mp.h"
 #include "core/util.h"
 
+#include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/workload_impl.h"
@@ -18,6 +20,7 @@
 struct workload wl;
 
 static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms);
+static void ask_later(struct worker *w, uint64_t min_ms, uint64_t max_ms);
 
 /* --- what came of it */
 
@@ -107,7 +110,7 @@ static void on_reply(void *ctx, int code, const struct rpc_msg *m)
         lab.refused += !try_again(code);
         ask_done(w);
     }
-    think(w, 1, 600);
+    ask_later(w, 1, 600);
 }
 
 /* --- sending */
@@ -187,24 +190,59 @@ static uint64_t rest_ms(void)
 
 static void on_think(uv_timer_t *t)
 {
-    struct worker *w = t->data;
-    if (!w->ask.under_way) {
-        if (w->stopping || !wl.running) {
-            return;
-        }
-        uint64_t rest = rest_ms();
-        if (rest > 0) {
-            think(w, rest, rest + 600);
-            return;
-        }
-        choose_ask(w);
-    }
-    ask_send(w);
+    ask_send(t->data);
 }
 
 static void think(struct worker *w, uint64_t min_ms, uint64_t max_ms)
 {
     (void)uv_timer_start(&w->think, on_think, rng_between(&w->rng, min_ms, max_ms), 0);
+}
+
+static void ask_now(struct worker *w)
+{
+    char words[64];
+    char comment[LIMIT_NAME + 64];
+    choose_ask(w);
+    const struct wanted *g = w->ask.guest < 0 ? NULL : &wl.guests[w->ask.guest];
+    (void)snprintf(words, sizeof words, "ask c%u %" PRIu64, w->number + 1, w->seed);
+    (void)snprintf(comment, sizeof comment, "%s %s", command_by_number(w->ask.number)->name,
+                   g == NULL ? "" : g->name);
+    plan_note(words, comment);
+    world_note_bytes(words, strlen(words));
+    ask_send(w);
+}
+
+void workload_decided(uint32_t client, uint64_t seed)
+{
+    struct worker *w = &wl.workers[client];
+    if (client >= wl.n || w->ask.under_way) {
+        return;
+    }
+    struct proc *before = proc_enter(w->c.proc);
+    w->seed = seed;
+    rng_seed(&w->rng, seed);
+    ask_now(w);
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
+static void ask_due(struct vevent *ev)
+{
+    struct worker *w = CONTAINER_OF(ev, struct worker, next);
+    uint64_t rest = rest_ms();
+    if (rest > 0) {
+        ask_later(w, rest, rest + 600);
+    } else {
+        workload_decided(w->number, rng_below(&w->pace, UINT64_C(1) << 40));
+    }
+}
+
+/* Where asks are decided by chance. */
+static void ask_later(struct worker *w, uint64_t min_ms, uint64_t max_ms)
+{
+    if (wl.running && plan_draws()) {
+        plan_set(&w->next, world.now_ns + rng_between(&w->pace, min_ms, max_ms) * NS_PER_MS);
+    }
 }
 
 void workload_ask(struct worker *w, uint32_t number, const void *record)
@@ -293,6 +331,8 @@ void workload_begin(void)
         (void)snprintf(name, sizeof name, "c%u", i + 1);
         w->number = i;
         world_rng(&w->rng, "client", i);
+        world_rng(&w->pace, "client_pace", i);
+        w->next.fire = ask_due;
         vclient_init(&w->c, WORKLOAD_FIRST + i, name);
         struct proc *before = proc_enter(w->c.proc);
         (void)uv_timer_init(&w->c.loop, &w->think);
@@ -332,17 +372,16 @@ void workload_start(void)
     wl.pace_ns = world.now_ns;
     world_rng(&wl.pace, "pace", 0);
     for (uint32_t i = 0; i < wl.n; i++) {
-        struct worker *w = &wl.workers[i];
-        struct proc *before = proc_enter(w->c.proc);
-        think(w, 1, 1000);
-        proc_leave(before);
-        vloop_replan(w->c.proc);
+        ask_later(&wl.workers[i], 1, 1000);
     }
 }
 
 void workload_stop(void)
 {
     wl.running = false;
+    for (uint32_t i = 0; i < wl.n; i++) {
+        vevent_clear(&wl.workers[i].next);
+    }
 }
 
 bool workload_idle(void)

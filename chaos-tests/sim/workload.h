@@ -22,6 +22,9 @@ bool workload_formed(void);
 /* Clients work from now on; and no longer (what is under way is brought to its end). */
 void workload_start(void);
 void workload_stop(void);
+/* It was decided that this client (from 0) asks something now: what, follows from the seed alone.
+ * One that waits for an answer, or does not exist, lets it be. */
+void workload_decided(uint32_t client, uint64_t seed);
 /* All clients have stopped. */
 bool workload_idle(void);
 

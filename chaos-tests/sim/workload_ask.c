@@ -17,7 +17,8 @@ static int32_t guest_new(struct worker *w)
     }
     struct wanted *g = &wl.guests[wl.n_guests];
     *g = (struct wanted){0};
-    (void)snprintf(g->name, sizeof g->name, "g%u-%u", w->number + 1, ++w->made);
+    /* By the seed, not by counting: an ask that is left out renames no guest of others. */
+    (void)snprintf(g->name, sizeof g->name, "g%u-%08x", w->number + 1, (uint32_t)w->seed);
     return (int32_t)wl.n_guests++;
 }
 

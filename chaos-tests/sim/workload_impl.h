@@ -43,11 +43,12 @@ struct ask {
 struct worker {
     struct vclient c;
     uint32_t number;
-    struct rng rng;
-    uv_timer_t think;
+    struct rng pace;    /* When it asks. */
+    struct vevent next; /* It asks the next thing. */
+    struct rng rng;     /* What it asks, and how it tries again: each ask has one of its own. */
+    uint64_t seed;      /* Of that. */
+    uv_timer_t think;   /* It tries again. */
     struct ask ask;
-    bool stopping;
-    uint32_t made;  /* Guests it has named so far. */
     uint64_t value; /* For the next ask_record(). */
 };
 

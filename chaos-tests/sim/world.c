@@ -98,10 +98,13 @@ static void sift_down(struct vevent *ev)
     put(i, ev);
 }
 
-void vevent_set(struct vevent *ev, uint64_t at_ns)
+/* Numbers of decisions are below those of everything else. */
+#define DECISIONS (UINT64_C(1) << 32)
+
+static void set(struct vevent *ev, uint64_t at_ns, uint64_t number)
 {
     ev->at_ns = max_u64(at_ns, world.now_ns);
-    ev->number = ++world.numbers;
+    ev->number = number;
     if (ev->place == 0) {
         if (world.n + 1 >= world.cap) {
             world.cap = world.cap == 0 ? 256 : world.cap * 2;
@@ -111,6 +114,16 @@ void vevent_set(struct vevent *ev, uint64_t at_ns)
     }
     sift_up(ev);
     sift_down(ev);
+}
+
+void vevent_set(struct vevent *ev, uint64_t at_ns)
+{
+    set(ev, at_ns, DECISIONS + ++world.numbers);
+}
+
+void vevent_set_first(struct vevent *ev, uint64_t at_ns)
+{
+    set(ev, at_ns, ++world.decisions);
 }
 
 void vevent_clear(struct vevent *ev)

@@ -35,7 +35,7 @@ struct world {
     /* private */
     struct vevent **heap; /* From 1. */
     uint32_t n, cap;
-    uint64_t numbers;
+    uint64_t numbers, decisions;
     uint64_t hash;
 };
 
@@ -49,6 +49,9 @@ void world_end(void);
 
 /* Set, or move, an event; not earlier than now. */
 void vevent_set(struct vevent *ev, uint64_t at_ns);
+/* The same for a decision about the run: it comes before all else of its nanosecond, so that it is
+ * found at the same place when the run is repeated from a list of decisions. */
+void vevent_set_first(struct vevent *ev, uint64_t at_ns);
 void vevent_clear(struct vevent *ev);
 static inline bool vevent_is_set(const struct vevent *ev)
 {

@@ -61,6 +61,15 @@ void daemon_fatal(struct daemon *d, const struct err *e)
     log_fatal(d, e);
 }
 
+int daemon_no_view(struct daemon *d, struct err *e)
+{
+    struct err why;
+    return fsm_failure(d->fsm, &why) == 0
+               ? err_set(e, ERR_BUSY, "too many look at the state of host %s", d->opt.name)
+               : err_set(e, ERR_CLOSED, "host %s has lost its state and stops: %s", d->opt.name,
+                         why.msg);
+}
+
 static void driver_event(void *ctx, const struct hv_event *event)
 {
     struct daemon *d = ctx;
@@ -255,6 +264,11 @@ static void tick(uv_timer_t *timer)
     struct daemon *d = timer->data;
     uint64_t now = d->clock->mono_ms(d->clock);
     struct raftlog_status st;
+    struct err why;
+    if (!d->diverged && fsm_failure(d->fsm, &why) != 0) { /* Nothing may be applied that tells. */
+        log_fatal(d, &why);
+        return;
+    }
     raftlog_status(d->rl, &st);
     current_tick(d, &st);
     announce_tick(d, &st, now);

@@ -140,6 +140,8 @@ void daemon_stop(struct daemon *d);
 void daemon_applied(struct daemon *d);
 /* The state cannot be kept: stop serving, say why, end. */
 void daemon_fatal(struct daemon *d, const struct err *e);
+/* No view of the state could be had: what to answer. ERR_BUSY, ERR_CLOSED. */
+int daemon_no_view(struct daemon *d, struct err *e);
 
 /* --- machine.c */
 struct raftlog_machine machine_of(struct daemon *d);

@@ -462,8 +462,12 @@ static void query_answer(struct query *q)
     struct rows r = {.d = q->d, .kind = q->kind, .p = &q->p};
     r.v = fsm_view_open(q->d->fsm);
     raftlog_status(q->d->rl, &r.st);
-    find_master(&r);
-    rows_make(&r);
+    if (r.v != NULL) {
+        find_master(&r);
+        rows_make(&r);
+    } else {
+        daemon_no_view(q->d, &r.error);
+    }
     if (r.error.code != 0) {
         serve_fail(q->rq, &r.error);
     } else {

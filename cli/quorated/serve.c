@@ -125,11 +125,13 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
     if (p->host[0] != '\0') {
         struct fsm_view *v = fsm_view_open(d->fsm);
         struct host host;
-        int rc = fsm_get_host(v, p->host, &host);
+        struct err e;
+        int rc = v == NULL ? daemon_no_view(d, &e) : fsm_get_host(v, p->host, &host);
+        if (v != NULL && rc != 0) {
+            (void)err_set(&e, rc, "host %s: %s", p->host, err_text(rc));
+        }
         (void)fsm_view_close(v);
         if (rc != 0) {
-            struct err e;
-            (void)err_set(&e, rc, "host %s: %s", p->host, err_text(rc));
             serve_fail(rq, &e);
             return;
         }

@@ -50,11 +50,13 @@ static void waiter_look(struct waiter *w, bool at_deadline)
 {
     struct fsm_view *v = fsm_look(w->d->fsm);
     struct op op;
-    int rc = fsm_get_op(v, w->op, &op);
+    struct err e;
+    int rc = v == NULL ? daemon_no_view(w->d, &e) : fsm_get_op(v, w->op, &op);
+    if (v != NULL && rc != 0) {
+        (void)err_set(&e, rc, "operation %llu: %s", (unsigned long long)w->op, err_text(rc));
+    }
     (void)fsm_view_close(v);
     if (rc != 0) {
-        struct err e;
-        (void)err_set(&e, rc, "operation %llu: %s", (unsigned long long)w->op, err_text(rc));
         serve_fail(w->rq, &e);
         waiter_free(w);
     } else if (op.state != OP_RUNNING || at_deadline) {
@@ -210,7 +212,13 @@ static void follower_feed(struct follower *f)
     }
     struct fsm_view *v = fsm_look(f->d->fsm);
     struct event ev;
+    struct err e;
     int rc = 0;
+    if (v == NULL) {
+        rc = daemon_no_view(f->d, &e);
+        follower_end(f, rc, e.msg);
+        return;
+    }
     while (f->left > 0) {
         rc = fsm_next_event(v, f->last, &ev);
         if (rc == ERR_COMPACTED) {

@@ -77,6 +77,25 @@ static void changed(void *ctx)
     ((struct lab *)ctx)->changed++;
 }
 
+static struct node_options lab_options(struct lab *lab, unsigned mutants)
+{
+    return (struct node_options){
+        .id = 1,
+        .address = "a",
+        .seed = 1,
+        .mutants = mutants,
+        .io = {.ctx = lab,
+               .save_vote = save_vote,
+               .append = append,
+               .read = read_back,
+               .trim = trim,
+               .send = sent,
+               .apply = apply,
+               .proposal_done = proposal_done,
+               .changed = changed},
+    };
+}
+
 static struct lab lab_new(unsigned mutants)
 {
     CLEANUP(buf_done) struct buf bytes = {0};
@@ -92,21 +111,7 @@ static struct lab lab_new(unsigned mutants)
         .index = 1, .term = 1, .type = NODE_CHANGE, .data = bytes.data, .len = (uint32_t)bytes.len};
     struct node_recovered r = {.term = 1, .first_index = 1, .entries = &first, .n = 1};
     struct lab *lab = mem_new(1, sizeof *lab);
-    struct node_options options = {
-        .id = 1,
-        .address = "a",
-        .seed = 1,
-        .mutants = mutants,
-        .io = {.ctx = lab,
-               .save_vote = save_vote,
-               .append = append,
-               .read = read_back,
-               .trim = trim,
-               .send = sent,
-               .apply = apply,
-               .proposal_done = proposal_done,
-               .changed = changed},
-    };
+    struct node_options options = lab_options(lab, mutants);
     assert_int_equal(node_new(&lab->node, &options, &r, 1000, &lab->e), 0);
     lab->now = 1000;
     struct lab copy = *lab;
@@ -293,6 +298,53 @@ static void too_many_proposals_are_too_many(void **state)
     free(p);
 }
 
+/* This member keeps entries from 9 on, behind a snapshot up to 10. Its leader has all of its log
+ * still, and asks from the beginning what this member has. */
+static void entries_from_before_the_snapshot_are_taken_as_known(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 14; n++) {
+        struct lab lab = {.now = 1000};
+        CLEANUP(buf_done) struct buf conf = {0};
+        CLEANUP(buf_done) struct buf b = {0};
+        struct conf members = {.n = 2,
+                               .members = {{.id = 1, .role = RAFTLOG_VOTER, .address = "a"},
+                                           {.id = 2, .role = RAFTLOG_VOTER, .address = "b"}}};
+        conf_encode(&members, &conf);
+        struct node_snapshot snapshot = {.index = 10,
+                                         .term = 1,
+                                         .conf_index = 1,
+                                         .conf = conf.data,
+                                         .conf_len = (uint32_t)conf.len};
+        struct node_entry entries[14];
+        for (uint32_t i = 0; i < 14; i++) {
+            entries[i] = (struct node_entry){
+                .index = i + 1, .term = 1, .type = NODE_COMMAND, .data = "x", .len = 1};
+        }
+        struct node_recovered r = {.term = 1,
+                                   .snapshot = &snapshot,
+                                   .first_index = 9,
+                                   .entries = entries + 8,
+                                   .n = 4,
+                                   .applied = 10};
+        struct node_options options = lab_options(&lab, 0);
+        assert_int_equal(node_new(&lab.node, &options, &r, 1000, &lab.e), 0);
+        struct core_message m = {
+            .type = CORE_APPEND, .term = 2, .append = {.n = n, .entries = entries}};
+        msg_put_core(&b, &m);
+        assert_int_equal(node_receive(lab.node, 2, b.data, b.len, lab.now, &lab.e), 0);
+        assert_int_equal(lab.node->cache.first, 9);
+        assert_int_equal(lab.node->cache.last, n > 12 ? n : 12);
+        assert_int_equal(cache_term(&lab.node->cache, 11), 1);
+        if (n > 12) {
+            written(&lab, n, 1);
+        }
+        assert_int_equal(lab.refused, 0);
+        assert_int_equal(lab.acked, n > 10 ? n : 10);
+        node_free(lab.node);
+    }
+}
+
 static void a_directory_that_does_not_fit_together_is_refused(void **state)
 {
     struct node_entry entry = {.index = 1, .term = 1, .type = NODE_COMMAND, .data = "x", .len = 1};
@@ -320,6 +372,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_message_are_malformed),
         cmocka_unit_test(what_cannot_be_proposed_is_said_at_once_and_later),
         cmocka_unit_test(too_many_proposals_are_too_many),
+        cmocka_unit_test(entries_from_before_the_snapshot_are_taken_as_known),
         cmocka_unit_test(a_directory_that_does_not_fit_together_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,21 @@
 #include "chaos-tests/sim/fault.h"
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
     int64_t max = rng_below(rng, 4) == 0 ? INT64_C(400) * 86400 * 1000 : 5000;
-    int64_t ms = (int64_t)rng_below(rng, (uint64_t)max * 2) - max;
-    fault_say("clock_jump", h->m.name, (uint64_t)(ms < 0 ? -ms : ms));
-    vclock_jump_wall(&h->m.clock, ms);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_below(rng, (uint64_t)max * 2) - (uint64_t)max;
+    return true;
 }
 
-const struct fault fault_clock_jump = {.name = "clock_jump", .every_ms = 20000, .strike = strike};
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    vclock_jump_wall(&fault_host(arg[0])->m.clock, (int64_t)arg[1]);
+}
+
+/* Host, milliseconds. */
+const struct fault fault_clock_jump = {.name = "clock_jump",
+                                       .args = "hi",
+                                       .every_ms = 20000,
+                                       .choose = choose,
+                                       .strike = strike};

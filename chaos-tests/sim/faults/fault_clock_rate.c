@@ -21,15 +21,25 @@ static void heal(void)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    int32_t ppm = (int32_t)rng_below(rng, 2 * RATE_MAX + 1) - RATE_MAX;
-    fault_say("clock_rate", h->m.name, (uint64_t)(RATE_MAX + ppm));
-    set(h, ppm);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_below(rng, 2 * RATE_MAX + 1) - RATE_MAX;
+    return true;
 }
 
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    int64_t ppm = (int64_t)arg[1];
+    if (ppm >= -RATE_MAX && ppm <= RATE_MAX) {
+        set(fault_host(arg[0]), (int32_t)ppm);
+    }
+}
+
+/* Host, parts in a million. */
 const struct fault fault_clock_rate = {.name = "clock_rate",
+                                       .args = "hi",
                                        .every_ms = 10000,
+                                       .choose = choose,
                                        .strike = strike,
                                        .heal = heal};

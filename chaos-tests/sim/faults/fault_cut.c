@@ -28,16 +28,25 @@ static void mend(void *ctx, uint64_t arg)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    uint64_t side = 0;
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
-        side |= rng_below(rng, 2) << i;
+        arg[0] |= rng_below(rng, 2) << i;
     }
-    uint64_t ms = fault_while_ms(rng, 50, 60000);
-    fault_say("cut", "-", side);
-    set(side, true);
-    lab_after(ms * NS_PER_MS, mend, NULL, ++number);
+    arg[1] = fault_while_ms(rng, 50, 60000);
+    return true;
 }
 
-const struct fault fault_cut = {.name = "cut", .every_ms = 20000, .strike = strike, .heal = heal};
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    set(arg[0], true);
+    lab_after(arg[1] * NS_PER_MS, mend, NULL, ++number);
+}
+
+/* The side that is cut off from the others and from the clients; for how long. */
+const struct fault fault_cut = {.name = "cut",
+                                .args = "sm",
+                                .every_ms = 20000,
+                                .choose = choose,
+                                .strike = strike,
+                                .heal = heal};

@@ -15,14 +15,22 @@ static void flip(void *ctx, uint64_t arg)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    uint32_t a = fault_host(rng)->m.index;
-    uint32_t b = fault_host(rng)->m.index;
-    if (a != b) {
-        fault_say("flap", lab.hosts[a].m.name, b + 1);
-        flip(NULL, (uint64_t)b << 16 | (uint64_t)a << 8 | rng_between(rng, 3, 40));
-    }
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_some_host(rng);
+    arg[2] = rng_between(rng, 3, 40);
+    return arg[0] != arg[1];
 }
 
-const struct fault fault_flap = {.name = "flap", .every_ms = 30000, .strike = strike};
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    flip(NULL, arg[1] << 16 | arg[0] << 8 | (arg[2] & 0xff));
+}
+
+/* Two hosts, how often their link changes. */
+const struct fault fault_flap = {.name = "flap",
+                                 .args = "hhn",
+                                 .every_ms = 30000,
+                                 .choose = choose,
+                                 .strike = strike};

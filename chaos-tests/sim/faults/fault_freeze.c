@@ -8,15 +8,24 @@ static void go_on(void *ctx, uint64_t boot)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint64_t ms = fault_while_ms(rng, 20, 40000);
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_while_ms(rng, 20, 40000);
+    return fault_host(arg[0])->m.on && !fault_host(arg[0])->m.frozen;
+}
+
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct vhost *h = fault_host(arg[0]);
     if (h->m.on && !h->m.frozen) {
-        fault_say("freeze", h->m.name, ms);
         vhost_freeze(h, true);
-        lab_after(ms * NS_PER_MS, go_on, h, h->m.boots);
+        lab_after(arg[1] * NS_PER_MS, go_on, h, h->m.boots);
     }
 }
 
-const struct fault fault_freeze = {.name = "freeze", .every_ms = 20000, .strike = strike};
+const struct fault fault_freeze = {.name = "freeze",
+                                   .args = "hm",
+                                   .every_ms = 20000,
+                                   .choose = choose,
+                                   .strike = strike};

@@ -22,17 +22,26 @@ static void heal(void)
     }
 }
 
-/* Somebody else took all room but a little; what the log gives back of its own is free. */
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint64_t ms = fault_while_ms(rng, 100, 30000);
-    fault_say("full_disk", h->m.name, ms);
-    set(h, max_u64(vdisk_used(&h->m) + rng_below(rng, 1u << 20), 1u << 20));
-    lab_after(ms * NS_PER_MS, mend, h, 0);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_below(rng, 1u << 20);
+    arg[2] = fault_while_ms(rng, 100, 30000);
+    return true;
 }
 
+/* Somebody else took all room but a little; what the log gives back of its own is free. */
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct vhost *h = fault_host(arg[0]);
+    set(h, max_u64(vdisk_used(&h->m) + min_u64(arg[1], 1u << 30), 1u << 20));
+    lab_after(arg[2] * NS_PER_MS, mend, h, 0);
+}
+
+/* Host, bytes that are left, for how long. */
 const struct fault fault_full_disk = {.name = "full_disk",
+                                      .args = "hnm",
                                       .every_ms = 40000,
+                                      .choose = choose,
                                       .strike = strike,
                                       .heal = heal};

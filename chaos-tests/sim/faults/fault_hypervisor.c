@@ -3,15 +3,22 @@
 #include "chaos-tests/sim/fault.h"
 #include "hvdriver/sim.h"
 
-/* A hang ends when the daemon's own deadline for the request has passed. */
-static void strike(struct rng *rng)
+static const char *const words[] = {"fails", "hangs", NULL};
+
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    enum hv_op op = (enum hv_op)rng_below(rng, HV_RESTAMP + 1);
-    int code = rng_below(rng, 3) == 0 ? ERR_TIMEOUT : ERR_HYPERVISOR;
-    if (h->proc != NULL) {
-        fault_say(code == ERR_TIMEOUT ? "hypervisor_hangs" : "hypervisor_fails", h->m.name, op);
-        vhost_fail_next(h, op, code);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_below(rng, HV_RESTAMP + 1);
+    arg[2] = rng_below(rng, 3) == 0;
+    return fault_host(arg[0])->proc != NULL;
+}
+
+/* A hang ends when the daemon's own deadline for the request has passed. */
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct vhost *h = fault_host(arg[0]);
+    if (h->proc != NULL && arg[1] <= HV_RESTAMP) {
+        vhost_fail_next(h, (enum hv_op)arg[1], arg[2] == 1 ? ERR_TIMEOUT : ERR_HYPERVISOR);
     }
 }
 
@@ -24,7 +31,11 @@ static void heal(void)
     }
 }
 
+/* Host, kind of the request (enum hv_op), how it ends. */
 const struct fault fault_hypervisor = {.name = "hypervisor",
+                                       .args = "hnw",
+                                       .words = words,
                                        .every_ms = 8000,
+                                       .choose = choose,
                                        .strike = strike,
                                        .heal = heal};

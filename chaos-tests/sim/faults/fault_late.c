@@ -1,91 +1,111 @@
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/vnet.h"
 
+#define OUT_MS 300 /* So long into its standstill what was under way to it has come. */
+
 /* The way to a host is slow; then its daemon stands still for a moment while the host is cut off.
  * When it goes on, what it is told next was said seconds ago, and nobody hears it. One host at a
  * time. */
-static uint64_t number; /* Of the strike in force. */
-static uint32_t host;
-static bool slow, away;
-static struct rng *rng;
+static struct {
+    uint64_t number; /* Of the strike in force. */
+    uint32_t host;
+    uint64_t still_ms, away_ms;
+    bool slow, away;
+} now;
 
 static void delay(uint32_t min_us, uint32_t max_us)
 {
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
-        if (i != host) {
-            vnet_link(i, host)->delay_min_us = min_us;
-            vnet_link(i, host)->delay_max_us = max_us;
+        if (i != now.host) {
+            vnet_link(i, now.host)->delay_min_us = min_us;
+            vnet_link(i, now.host)->delay_max_us = max_us;
         }
     }
-    slow = min_us > 60;
+    now.slow = min_us > 60;
 }
 
 static void part(bool cut)
 {
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
-        vnet_link(host, i)->cut = vnet_link(i, host)->cut = cut && i != host;
+        vnet_link(now.host, i)->cut = vnet_link(i, now.host)->cut = cut && i != now.host;
     }
-    away = cut;
+    now.away = cut;
 }
 
 static void heal(void)
 {
-    number++;
-    if (slow) {
+    now.number++;
+    if (now.slow) {
         delay(60, 120);
     }
-    if (away) {
+    if (now.away) {
         part(false);
     }
 }
 
-static void mend(void *ctx, uint64_t arg)
+static void mend(void *ctx, uint64_t number)
 {
     (void)ctx;
-    if (arg == number) {
+    if (number == now.number) {
         heal();
     }
 }
 
-static void resume(void *ctx, uint64_t arg)
+/* The process may be another one by then. */
+static void resume(void *ctx, uint64_t number)
 {
-    (void)arg;
-    vhost_pause(ctx, false);
+    struct vhost *h = ctx;
+    if (h->proc != NULL && h->proc->number == number) {
+        vhost_pause(h, false);
+    }
 }
 
-/* What was under way to it has come. */
-static void cut(void *ctx, uint64_t arg)
+static void cut(void *ctx, uint64_t number)
 {
     (void)ctx;
-    if (arg == number && faults_active()) {
+    if (number == now.number && faults_active()) {
         delay(60, 120);
         part(true);
     }
 }
 
-static void leave(void *ctx, uint64_t arg)
+static void leave(void *ctx, uint64_t number)
 {
     struct vhost *h = ctx;
-    if (arg != number || !faults_active()) {
+    if (number != now.number || !faults_active() || h->proc == NULL) {
         return;
     }
-    uint64_t ms = rng_between(rng, 500, 2200);
-    fault_say("late_pause", h->m.name, ms);
     vhost_pause(h, true);
-    lab_after(300 * NS_PER_MS, cut, NULL, number);
-    lab_after(ms * NS_PER_MS, resume, h, 0);
-    lab_after((ms + fault_while_ms(rng, 3000, 30000)) * NS_PER_MS, mend, NULL, number);
+    lab_after(OUT_MS * NS_PER_MS, cut, NULL, number);
+    lab_after(now.still_ms * NS_PER_MS, resume, h, h->proc->number);
+    lab_after((now.still_ms + now.away_ms) * NS_PER_MS, mend, NULL, number);
 }
 
-static void strike(struct rng *r)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
+{
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_between(rng, 20, 250);
+    arg[2] = rng_between(rng, 500, 4000);
+    arg[3] = rng_between(rng, 500, 2200);
+    arg[4] = fault_while_ms(rng, 3000, 30000);
+    return true;
+}
+
+static void strike(const uint64_t arg[FAULT_ARGS])
 {
     heal();
-    rng = r;
-    host = fault_host(rng)->m.index;
-    uint32_t us = (uint32_t)rng_between(rng, 20000, 250000);
-    fault_say("late", lab.hosts[host].m.name, us);
+    now.host = fault_host(arg[0])->m.index;
+    now.still_ms = arg[3];
+    now.away_ms = arg[4];
+    uint32_t us = (uint32_t)(arg[1] % 1000000) * 1000;
     delay(us, us + 1000);
-    lab_after(rng_between(rng, 500, 4000) * NS_PER_MS, leave, &lab.hosts[host], number);
+    lab_after(arg[2] * NS_PER_MS, leave, fault_host(arg[0]), now.number);
 }
 
-const struct fault fault_late = {.name = "late", .every_ms = 15000, .strike = strike, .heal = heal};
+/* Host, the delay, when its daemon stands still, for how long, how long the host is cut off. */
+const struct fault fault_late = {.name = "late",
+                                 .args = "hmmmm",
+                                 .every_ms = 15000,
+                                 .choose = choose,
+                                 .strike = strike,
+                                 .heal = heal};

@@ -16,18 +16,24 @@ static void heal(void)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    uint32_t a = fault_host(rng)->m.index;
-    uint32_t b = fault_host(rng)->m.index;
-    if (a != b) {
-        fault_say("oneway", lab.hosts[a].m.name, b + 1);
-        vnet_link(a, b)->cut = true;
-        lab_after(fault_while_ms(rng, 50, 60000) * NS_PER_MS, mend, NULL, (uint64_t)a << 32 | b);
-    }
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_some_host(rng);
+    arg[2] = fault_while_ms(rng, 50, 60000);
+    return arg[0] != arg[1];
 }
 
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    vnet_link((uint32_t)arg[0], (uint32_t)arg[1])->cut = true;
+    lab_after(arg[2] * NS_PER_MS, mend, NULL, arg[0] << 32 | arg[1]);
+}
+
+/* From, to, for how long. */
 const struct fault fault_oneway = {.name = "oneway",
+                                   .args = "hhm",
                                    .every_ms = 15000,
+                                   .choose = choose,
                                    .strike = strike,
                                    .heal = heal};

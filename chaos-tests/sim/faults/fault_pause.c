@@ -9,15 +9,24 @@ static void go_on(void *ctx, uint64_t arg)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint64_t ms = fault_while_ms(rng, 20, 20000);
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_while_ms(rng, 20, 20000);
+    return fault_host(arg[0])->proc != NULL && !fault_host(arg[0])->proc->paused;
+}
+
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct vhost *h = fault_host(arg[0]);
     if (h->proc != NULL && !h->proc->paused) {
-        fault_say("pause", h->m.name, ms);
         vhost_pause(h, true);
-        lab_after(ms * NS_PER_MS, go_on, h, h->proc->number);
+        lab_after(arg[1] * NS_PER_MS, go_on, h, h->proc->number);
     }
 }
 
-const struct fault fault_pause = {.name = "pause", .every_ms = 15000, .strike = strike};
+const struct fault fault_pause = {.name = "pause",
+                                  .args = "hm",
+                                  .every_ms = 15000,
+                                  .choose = choose,
+                                  .strike = strike};

@@ -1,15 +1,28 @@
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/vnet.h"
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    uint32_t a = fault_host(rng)->m.index;
-    /* A connection to another host, to itself, or to a client. */
-    uint32_t b = (uint32_t)rng_below(rng, lab.o.hosts + lab.o.clients);
-    b = b < lab.o.hosts ? b : LAB_HOSTS_MAX + b - lab.o.hosts;
-    if (vnet_reset_some(a, b, rng)) {
-        fault_say("reset", lab.hosts[a].m.name, b + 1);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_below(rng, lab.o.hosts + lab.o.clients) + 1;
+    arg[2] = rng_below(rng, 1000000);
+    return true;
+}
+
+/* A connection to another host, to itself, or to a client: those count on behind the hosts. */
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct rng rng;
+    rng_seed(&rng, arg[2]);
+    if (arg[1] >= 1 && arg[1] <= lab.o.hosts + lab.o.clients) {
+        uint64_t to = arg[1] <= lab.o.hosts ? arg[1] - 1 : LAB_HOSTS_MAX + arg[1] - 1 - lab.o.hosts;
+        (void)vnet_reset_some((uint32_t)arg[0], (uint32_t)to, &rng);
     }
 }
 
-const struct fault fault_reset = {.name = "reset", .every_ms = 5000, .strike = strike};
+/* Host, to whom, which connection. */
+const struct fault fault_reset = {.name = "reset",
+                                  .args = "hnr",
+                                  .every_ms = 5000,
+                                  .choose = choose,
+                                  .strike = strike};

@@ -6,15 +6,24 @@ static void back(void *ctx, uint64_t arg)
     vhost_start(ctx);
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint64_t ms = fault_while_ms(rng, 500, 20000);
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_while_ms(rng, 500, 20000);
+    return fault_host(arg[0])->proc != NULL && fault_host(arg[0])->wanted;
+}
+
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    struct vhost *h = fault_host(arg[0]);
     if (h->proc != NULL && h->wanted) {
-        fault_say("stop", h->m.name, ms);
         vhost_stop(h);
-        lab_after(ms * NS_PER_MS, back, h, 0);
+        lab_after(arg[1] * NS_PER_MS, back, h, 0);
     }
 }
 
-const struct fault fault_restart = {.name = "restart", .every_ms = 30000, .strike = strike};
+const struct fault fault_restart = {.name = "restart",
+                                    .args = "hm",
+                                    .every_ms = 30000,
+                                    .choose = choose,
+                                    .strike = strike};

@@ -21,16 +21,25 @@ static void heal(void)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint32_t max = (uint32_t)fault_while_ms(rng, 2, 2000) * 1000;
-    fault_say("slow_disk", h->m.name, max);
-    set(h, max / 4, max);
-    lab_after(fault_while_ms(rng, 100, 30000) * NS_PER_MS, mend, h, 0);
+    arg[0] = fault_some_host(rng);
+    arg[1] = fault_while_ms(rng, 2, 2000);
+    arg[2] = fault_while_ms(rng, 100, 30000);
+    return true;
 }
 
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    uint32_t max_us = (uint32_t)(arg[1] % 1000000) * 1000;
+    set(fault_host(arg[0]), max_us / 4, max_us);
+    lab_after(arg[2] * NS_PER_MS, mend, fault_host(arg[0]), 0);
+}
+
+/* Host, the longest that a write takes, for how long. */
 const struct fault fault_slow_disk = {.name = "slow_disk",
+                                      .args = "hmm",
                                       .every_ms = 15000,
+                                      .choose = choose,
                                       .strike = strike,
                                       .heal = heal};

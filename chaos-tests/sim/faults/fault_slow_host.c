@@ -19,16 +19,24 @@ static void heal(void)
     }
 }
 
-static void strike(struct rng *rng)
+static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
-    struct vhost *h = fault_host(rng);
-    uint32_t max = (uint32_t)rng_between(rng, 500, 40000);
-    fault_say("slow_host", h->m.name, max);
-    set(h, 50, max);
-    lab_after(fault_while_ms(rng, 200, 20000) * NS_PER_MS, mend, h, 0);
+    arg[0] = fault_some_host(rng);
+    arg[1] = rng_between(rng, 500, 40000);
+    arg[2] = fault_while_ms(rng, 200, 20000);
+    return true;
 }
 
+static void strike(const uint64_t arg[FAULT_ARGS])
+{
+    set(fault_host(arg[0]), 50, (uint32_t)(50 + arg[1] % 1000000));
+    lab_after(arg[2] * NS_PER_MS, mend, fault_host(arg[0]), 0);
+}
+
+/* Host, the longest that a turn of its loop takes in us, for how long. */
 const struct fault fault_slow_host = {.name = "slow_host",
+                                      .args = "hnm",
                                       .every_ms = 15000,
+                                      .choose = choose,
                                       .strike = strike,
                                       .heal = heal};
