@@ -24,6 +24,8 @@ enum way {
     WAYS
 };
 
+static const char *const way_words[] = {"off", "cut", "frozen", "stopped", "paused", "slow"};
+
 static bool in(uint64_t core, uint32_t i)
 {
     return (core >> i & 1) != 0;
@@ -53,6 +55,7 @@ static void cut(uint32_t host, bool on)
     }
 }
 
+/* Not slower than what a connection takes for dead: one that only some reach may lead them on. */
 static void slow(uint32_t host, bool on)
 {
     struct vhost *h = &lab.hosts[host];
@@ -60,8 +63,8 @@ static void slow(uint32_t host, bool on)
     h->m.turn_max_us = on ? 40000 : 30;
     for (uint32_t i = 0; i < VNET_HOSTS; i++) {
         struct link *l = vnet_link(host, i);
-        l->delay_min_us = on ? 20000 : 60;
-        l->delay_max_us = on ? 400000 : 120;
+        l->delay_min_us = on ? 2000 : 60;
+        l->delay_max_us = on ? 40000 : 120;
     }
 }
 
@@ -74,6 +77,10 @@ void core_break(uint64_t core)
         struct vhost *h = &lab.hosts[i];
         if (in(core, i)) {
             continue;
+        }
+        if (lab.o.print) {
+            (void)printf("%12.6f  -      ** not of the core: %s, %s\n", (double)world.now_ns / 1e9,
+                         h->m.name, way_words[way]);
         }
         switch (way) {
         case OFF: vhost_power_cut(h); break;

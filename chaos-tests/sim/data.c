@@ -191,7 +191,8 @@ void data_rot(struct vhost *h, bool store, struct rng *rng)
 
 static struct {
     const struct vhost *host; /* NULL: nobody. */
-    uint64_t index;           /* It shall have this again. */
+    uint64_t index;           /* It shall have this again, */
+    uint64_t starts;          /* and it has started since: until then nothing is noticed. */
 } forgot;
 
 void data_begin(void)
@@ -212,8 +213,8 @@ bool data_start_is_known(const struct vhost *h)
 static bool has_it_again(const struct vhost *h)
 {
     struct vhost_state s;
-    return vhost_look((struct vhost *)h, &s) && !s.blank && s.current && s.voter &&
-           s.applied >= forgot.index;
+    return h->starts > forgot.starts && vhost_look((struct vhost *)h, &s) && !s.blank &&
+           s.current && s.voter && s.applied >= forgot.index;
 }
 
 bool data_in_doubt(void)
@@ -232,4 +233,5 @@ void data_forgets(const struct vhost *h)
     lab.forgetting = true;
     forgot.host = h;
     forgot.index = observe_last();
+    forgot.starts = h->starts;
 }

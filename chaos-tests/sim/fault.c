@@ -102,6 +102,7 @@ void faults_heal(void)
             faults[i]->heal();
         }
     }
+    lab_forget_later();
 }
 
 void faults_text(char *to, size_t size)

@@ -34,7 +34,7 @@ struct fault {
     /* Decide what to break now. False: there is nothing that it could break. */
     bool (*choose)(struct rng *rng, uint64_t arg[FAULT_ARGS]);
     /* Break it. Any arguments may come, at any moment: hosts exist, the rest may make no sense, and
-     * then nothing is done. */
+     * then nothing is done. What it has lab_after() do is done in the safety phase only. */
     void (*strike)(const uint64_t arg[FAULT_ARGS]);
     /* Take back what is still in force; NULL: there is nothing. Hosts without power, paused or not
      * running are brought back by the run itself. */

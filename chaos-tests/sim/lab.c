@@ -21,6 +21,7 @@
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
 #include "chaos-tests/sim/workload_impl.h"
+#include "chaos-tests/sim/written.h"
 #include "fsm/commands.h"
 
 /* Bounds, in seconds of simulated time. */
@@ -90,6 +91,13 @@ void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint
     }
     laters = l;
     vevent_set(&l->ev, world.now_ns + ns);
+}
+
+void lab_forget_later(void)
+{
+    while (laters != NULL) {
+        later_forget(laters);
+    }
 }
 
 /* --- looking */
@@ -350,8 +358,18 @@ bool lab_boot(const struct lab_options *o)
     vguard_begin();
     data_begin();
     observe_begin();
+    written_begin();
     boot();
     return lab.failure[0] == '\0';
+}
+
+static void print_hosts(void)
+{
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        char text[512];
+        vhost_text(&lab.hosts[i], text, sizeof text);
+        (void)printf("%12.6f  %-6s == %s\n", (double)world.now_ns / 1e9, lab.hosts[i].m.name, text);
+    }
 }
 
 bool lab_run(const struct lab_options *o)
@@ -365,15 +383,16 @@ bool lab_run(const struct lab_options *o)
     liveness();
     lab.phase = LAB_OVER;
     lab.applied = observe_last();
+    if (lab.o.print) {
+        print_hosts();
+    }
     return lab.failure[0] == '\0';
 }
 
 void lab_end(void)
 {
     record_into(NULL);
-    while (laters != NULL) {
-        later_forget(laters);
-    }
+    lab_forget_later();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         vhost_done(&lab.hosts[i]);
     }
@@ -381,6 +400,7 @@ void lab_end(void)
     vguard_end();
     truth_end();
     observe_end();
+    written_end();
     vnet_end();
     vsys_end();
     world_end();

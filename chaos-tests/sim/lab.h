@@ -80,8 +80,9 @@ void lab_scenario(struct lab_options *o, const struct scenario *s);
 /* A violation, found by `checker`. Only the first one counts. */
 void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Call it later, in the world's context. Forgotten with the run. */
+/* Call it later, in the world's context. Forgotten with the run; and all of them now. */
 void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint64_t arg);
+void lab_forget_later(void);
 
 /* The host of this process; NULL: it is no daemon. */
 struct vhost *lab_host_of(const struct proc *p);

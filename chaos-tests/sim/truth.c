@@ -8,9 +8,11 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vguard.h"
+#include "fsm/rows.h"
 
 #define COPIES 16384
 
@@ -18,7 +20,8 @@ struct copy {
     bool used;
     bool runs;
     bool departs; /* All of it was sent elsewhere. */
-    bool killed;  /* From outside; the driver of a daemon that stood still learns of it later. */
+    bool killed;  /* From outside; the driver of a daemon that stood still learns of it later, */
+    uint64_t by;  /* of the process of this number. */
     uint32_t host;
     struct id uuid;
     uint64_t epoch;
@@ -118,6 +121,18 @@ static void check_alone(const struct copy *c)
     }
 }
 
+/* A run begins once: what a host has told the others to run was made long before. */
+static void check_begins(const struct copy *c)
+{
+    struct guest g;
+    if (observe_guest(c->name, &g) && id_equal(&g.uuid, &c->uuid) && g.run_epoch == c->epoch &&
+        (g.state == GUEST_RUNNING || g.state == GUEST_PAUSED) &&
+        strcmp(g.host, lab.hosts[c->host].m.name) == 0) {
+        lab_fail("truth", "%s begins the run %llu of guest %s, which had begun before",
+                 lab.hosts[c->host].m.name, (unsigned long long)c->epoch, c->name);
+    }
+}
+
 int __real_unlink(const char *path);
 
 /* The file has been written: this is what the copy is now. */
@@ -136,11 +151,16 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         return;
     }
     struct copy *c = find_file(host, file);
-    if (c != NULL && c->killed) {
+    if (c != NULL && c->killed && c->by == proc_now->number) {
         (void)__real_unlink(path);
         json_decref(root);
         return;
     }
+    if (c != NULL && c->killed) { /* Another daemon begins it anew. */
+        *c = (struct copy){0};
+        c = NULL;
+    }
+    bool fresh = c == NULL;
     c = c == NULL ? copy_add(host, file) : c;
     if (c != NULL) {
         /* A restamp keeps the file and changes the epoch: the old copy is no more. */
@@ -168,6 +188,9 @@ static void copy_is(uint32_t host, const char *path, const char *file)
                                                         : COPY_PAUSED);
         if (runs) {
             check_alone(c);
+        }
+        if (fresh && strcmp(state, "incoming") != 0) {
+            check_begins(c);
         }
     }
     json_decref(root);
@@ -211,11 +234,11 @@ int __wrap_unlink(const char *path)
     const char *file = copy_file(path, &host);
     int r = __real_unlink(path);
     store_removed(path);
-    if (r == 0 && file != NULL) {
-        struct copy *c = find_file(host, file);
-        if (c != NULL && !c->killed) {
-            copy_gone(c);
-        }
+    struct copy *c = file == NULL ? NULL : find_file(host, file);
+    if (c != NULL && c->killed) { /* Its driver has heard. */
+        *c = (struct copy){0};
+    } else if (c != NULL && r == 0) {
+        copy_gone(c);
     }
     return r;
 }
@@ -278,6 +301,7 @@ void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch)
         c = copy_add(host, strrchr(path, '/') + 1);
         if (c != NULL) {
             c->killed = true;
+            c->by = h->proc->number;
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/err.h"
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
@@ -25,6 +26,7 @@ struct guard {
     struct guard_link *client; /* In the daemon's memory; NULL: no daemon. */
     struct guard_link *knocks; /* A daemon's that is not let in yet. */
     struct vevent due;
+    int64_t ahead_ms; /* The wall clock, of the other, when the lease was renewed. */
     bool on;
     bool paused;
     struct guard_msg queue[QUEUE]; /* What was said to it while it stood still. */
@@ -98,9 +100,22 @@ static void post(struct guard *g, const struct guard_msg *m)
 
 /* --- the guard */
 
+static int64_t wall_ahead_ms(const struct guard *g)
+{
+    const struct vclock *c = &g->host->m.clock;
+    return (int64_t)vclock_wall_ms(c) - (int64_t)(vclock_mono_ns(c) / NS_PER_MS);
+}
+
+/* By how much the wall clock has jumped since then: with that mistake, so much is slept too long.
+ */
+static int64_t jumped_ms(const struct guard *g)
+{
+    return MUTANT(guard_wall_clock) ? wall_ahead_ms(g) - g->ahead_ms : 0;
+}
+
 static uint64_t now_ms(const struct guard *g)
 {
-    return vclock_mono_ns(&g->host->m.clock) / NS_PER_MS;
+    return vclock_mono_ns(&g->host->m.clock) / NS_PER_MS + (uint64_t)jumped_ms(g);
 }
 
 static void wind(struct guard *g)
@@ -108,7 +123,8 @@ static void wind(struct guard *g)
     uint64_t at = guard_kill_at(&g->table);
     vevent_clear(&g->due);
     if (at != 0 && !g->host->m.frozen && !g->paused) {
-        vevent_set(&g->due, vclock_when(&g->host->m.clock, at * NS_PER_MS));
+        vevent_set(&g->due,
+                   vclock_when(&g->host->m.clock, (at - (uint64_t)jumped_ms(g)) * NS_PER_MS));
     }
 }
 
@@ -158,6 +174,7 @@ static void obey(struct guard *g, const struct guard_msg *m)
     if (m->kind == GUARD_ADD) {
         add(g, &m->copy);
     } else if (m->kind == GUARD_LEASE) {
+        g->ahead_ms = wall_ahead_ms(g);
         guard_renew(&g->table, m->end_ms, m->margin_ms);
     } else if (m->kind == GUARD_DROP) {
         e = guard_find(&g->table, &m->copy.guest, m->copy.epoch);

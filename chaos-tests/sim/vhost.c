@@ -354,3 +354,39 @@ bool vhost_look(struct vhost *h, struct vhost_state *ret)
     ret->ops_open = n.ops_open;
     return true;
 }
+
+/* The members as this host sees them: + connected, s standby, b blank. */
+static void text_of_members(struct vhost *h, char *to, size_t size)
+{
+    struct raftlog_member m;
+    size_t at = 0;
+    to[0] = '\0';
+    for (uint32_t i = 0; raftlog_member(h->daemon->rl, i, &m) && at < size; i++) {
+        int n = snprintf(to + at, size - at, " %llu%s%s%s", (unsigned long long)m.raft_id,
+                         m.connected ? "+" : "", m.role == RAFTLOG_VOTER ? "" : "s",
+                         m.blank ? "b" : "");
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void vhost_text(struct vhost *h, char *to, size_t size)
+{
+    char members[256];
+    struct raftlog_status st;
+    if (h->proc == NULL || h->daemon->stopping) {
+        (void)snprintf(to, size, "%s", !h->m.on ? "without power" : "no daemon");
+        return;
+    }
+    struct proc *before = proc_enter(h->proc);
+    raftlog_status(h->daemon->rl, &st);
+    text_of_members(h, members, sizeof members);
+    proc_leave(before);
+    (void)snprintf(to, size,
+                   "%s%s%sterm %llu leader %llu commit %llu applied %llu log %llu-%llu "
+                   "adrift %llu ms, members%s",
+                   h->m.frozen ? "frozen " : "", h->proc->paused ? "paused " : "",
+                   st.blank ? "blank " : "", (unsigned long long)st.term,
+                   (unsigned long long)st.leader, (unsigned long long)st.commit_index,
+                   (unsigned long long)st.applied_index, (unsigned long long)st.first_index,
+                   (unsigned long long)st.last_index, (unsigned long long)st.adrift_ms, members);
+}

@@ -82,6 +82,9 @@ static void ask_set(struct worker *w)
     schema_init(command_by_number(COMMAND_guest_set)->schema, &r);
     (void)str_copy(r.name, sizeof r.name, g < 0 ? "nobody" : wl.guests[g].name);
     r.priority = (uint32_t)rng_between(&w->rng, 1, 1000);
+    if (rng_below(&w->rng, 2) == 0) {
+        (void)str_copy(r.ha, sizeof r.ha, rng_below(&w->rng, 2) == 0 ? "on" : "off");
+    }
     w->value = r.priority;
     ask_record(w, COMMAND_guest_set, &r, g);
 }

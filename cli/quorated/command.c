@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -98,6 +99,9 @@ static uint32_t job_adrift_ms(const struct job *j)
 
 static void job_propose(struct job *j)
 {
+    if (MUTANT(retry_new_request)) {
+        j->request = id_new(&j->d->rng);
+    }
     struct entry en = {
         .number = j->command->number,
         .request = j->request,

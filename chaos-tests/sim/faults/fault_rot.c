@@ -4,8 +4,16 @@
 enum where {
     LOG,     /* The log, its snapshots and records, at rest. */
     STORE,   /* The store, at rest. */
-    LIVE_LOG /* The log while the daemon runs. */
+    LIVE_LOG /* The log while the daemon runs; it finds out when it starts the next time. */
 };
+
+static void kill_daemon(void *ctx, uint64_t arg)
+{
+    (void)arg;
+    if (faults_active()) {
+        vhost_kill(ctx, 20);
+    }
+}
 
 static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
@@ -26,6 +34,8 @@ static void strike(const uint64_t arg[FAULT_ARGS])
     }
     if (arg[1] != LIVE_LOG) {
         vhost_kill(h, arg[2]);
+    } else {
+        lab_after(arg[2] * NS_PER_MS, kill_daemon, h, 0);
     }
     if (arg[1] == LIVE_LOG || h->proc == NULL) {
         data_forgets(h);
@@ -35,7 +45,7 @@ static void strike(const uint64_t arg[FAULT_ARGS])
 
 static const char *const words[] = {"log", "store", "live", NULL};
 
-/* Host, what rots, for how long its daemon is down, and which bits. */
+/* Host, what rots, for how long its daemon is down (live: when it is killed), and which bits. */
 const struct fault fault_rot = {.name = "rot",
                                 .args = "hwmr",
                                 .words = words,
