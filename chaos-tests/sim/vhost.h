@@ -65,8 +65,6 @@ struct vhost_state {
 bool vhost_look(struct vhost *h, struct vhost_state *ret);
 /* How it is with this host, in one line, for people. */
 void vhost_text(struct vhost *h, char *to, size_t size);
-/* How it is with this host, in one line, for people. */
-void vhost_text(struct vhost *h, char *to, size_t size);
 /* Whether this host's daemon has heard of the start of the other's. */
 bool vhost_has_heard(const struct vhost *h, const struct vhost *other);
 #endif

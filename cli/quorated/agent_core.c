@@ -379,9 +379,6 @@ static struct agent_answer owner_at_rest(const struct agent_input *in, struct ag
     if (a.act != AGENT_NONE || migrates(in)) {
         return a;
     }
-    if (MUTANT(guard_given_back) && !in->protect && held) {
-        return act_on(AGENT_UNGUARD, epoch);
-    }
     if (in->protect && !g->guarded && held) {
         return report(epoch, REPORT_GUARDED);
     }

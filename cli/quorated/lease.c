@@ -46,8 +46,7 @@ bool lease_allows(const struct lease_holder *h,
                   uint64_t now_ms,
                   uint64_t applied)
 {
-    return h->index != 0 && now_ms + t->kill_margin_ms < h->end_ms &&
-           (applied >= h->index || MUTANT(lease_index_ignored));
+    return h->index != 0 && now_ms + t->kill_margin_ms < h->end_ms && applied >= h->index;
 }
 
 /* --- the master */
@@ -174,7 +173,7 @@ bool lease_hold(struct lease_master *m, const char *host, bool held, uint64_t no
 {
     struct lease_host *h = m->term == 0 ? NULL : place_of(m, host, now_ms);
     if (h != NULL) {
-        h->held = held && !MUTANT(grants_while_fencing);
+        h->held = held;
     }
     return h != NULL;
 }
