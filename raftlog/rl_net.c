@@ -131,6 +131,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
             return refuse(text, ERR_NO_POOL, "this host has no data of that member");
         }
         if (rl_adopt(rl, &hello->from.pool, hello->to_raft_id, &e) != 0) {
+            log_line(LOG_ERROR, "join_failed", "dir", rl->dir, "err", e.msg, NULL);
             return refuse(text, e.code, e.msg);
         }
     }

@@ -179,7 +179,7 @@ static void begin_fence(struct control_ha *c, const struct host *h, uint64_t ter
     propose_fence(c, f);
 }
 
-static bool within_budget(struct control_ha *c, struct fsm_view *v)
+static bool within_budget(struct control_ha *c, struct fsm_view *v, const struct host *one_more)
 {
     struct host h = {0};
     uint32_t hosts = 0;
@@ -191,6 +191,7 @@ static bool within_budget(struct control_ha *c, struct fsm_view *v)
         hosts++;
         out += h.fenced ? 1 : 0;
     }
+    out -= one_more->fenced ? 1 : 0;
     bool within = out < (hosts / 4 > FENCE_BUDGET ? hosts / 4 : FENCE_BUDGET);
     if (!within && !c->over_budget) {
         log_line(LOG_ERROR, "fence_budget", "why",
@@ -212,10 +213,9 @@ static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t ter
             if (!f->proposing) {
                 propose_fence(c, f);
             }
-        } else if (!h.fenced &&
-                   (leasing_host_is_over(c->d->leasing, h.name) ||
+        } else if ((leasing_host_is_over(c->d->leasing, h.name) ||
                     (MUTANT(fence_on_suspicion) && h.state == HOST_DOWN)) &&
-                   has_guarded(v, h.name) && within_budget(c, v)) {
+                   has_guarded(v, h.name) && within_budget(c, v, &h)) {
             begin_fence(c, &h, term);
         }
     }
