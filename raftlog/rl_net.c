@@ -220,6 +220,7 @@ static void on_answer(void *ctx,
                       const struct peers_answer *answer)
 {
     struct raftlog *rl = ctx;
+    struct err e = {0};
     struct rl_peer *p = rl_peer_find(rl, raft_id);
     if (p == NULL) {
         return;
@@ -227,10 +228,16 @@ static void on_answer(void *ctx,
     tell_refusal(p, answer);
     rl->changed = rl->changed || p->blank != answer->blank;
     p->blank = answer->blank && answer->code != 0;
+    if (answer->code == 0 &&
+        guard_check_peer(&rl->guard, raft_id, answer->incarnation, answer->nonce, &e) != 0) {
+        /* An old copy of its directory, which it learns when it dials us; or no disk of ours to
+         * remember this start on. */
+        peers_disbelieve(rl->peers, raft_id, channel);
+        return;
+    }
     if (answer->code == ERR_REFUSED) {
         /* The other end has seen a later start of this host than this one can remember: what we
          * hold is an old copy of our directory. */
-        struct err e;
         rl_condemn(rl, answer->text);
         (void)err_set(&e, ERR_REFUSED, "%s", answer->text);
         rl_fatal(rl, &e);
