@@ -399,6 +399,7 @@ static int become_member(struct raftlog *rl, struct err *e)
 /* What a try that failed left says nothing: without a guard record nobody was told anything. */
 static int become_prepare(struct raftlog *rl, uint64_t term, struct err *e)
 {
+    vote_done(&rl->vote);
     int rc = vote_open(&rl->vote, rl->disk, e);
     if (rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) {
         *e = (struct err){0};
@@ -406,16 +407,7 @@ static int become_prepare(struct raftlog *rl, uint64_t term, struct err *e)
         rc = vote_save(&rl->vote, term, 0, e);
     }
     rl->guard.record.pool = rl->becoming_pool; /* In memory only: the log's files carry it. */
-    return rc == 0 ? log_open(rl, /*create=*/true, NULL, e) : rc;
-}
-
-static void become_nothing(struct raftlog *rl)
-{
-    wal_free(rl->wal);
-    rl->wal = NULL;
-    vote_done(&rl->vote);
-    rl->vote = (struct vote){0};
-    rl->guard.record.pool = (struct id){0};
+    return rc == 0 && rl->wal == NULL ? log_open(rl, /*create=*/true, NULL, e) : rc;
 }
 
 int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct err *e)
@@ -423,14 +415,13 @@ int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct
     if (rl->founding) {
         return err_set(e, ERR_STATE, "this host is founding a pool of its own");
     }
+    if (rl->wal != NULL && !id_equal(pool, &rl->becoming_pool)) {
+        return err_set(e, ERR_STATE, "this host has half joined another pool: start it again");
+    }
     rl->becoming_pool = *pool;
     rl->becoming_id = raft_id;
     int rc = become_prepare(rl, 0, e);
-    rc = rc == 0 ? become_member(rl, e) : rc;
-    if (rc != 0 && rl->guard.record.raft_id == 0) {
-        become_nothing(rl); /* To be tried again. */
-    }
-    return rc;
+    return rc == 0 ? become_member(rl, e) : rc; /* Else it will be tried again. */
 }
 
 /* The founding configuration is on disk: the member may come to life, finding it there. */
@@ -471,7 +462,6 @@ int raftlog_bootstrap(struct raftlog *rl, const struct id *pool, struct err *e)
     int rc = node_founding_conf(1, rl->listen, &rl->founding_conf, e);
     rc = rc == 0 ? become_prepare(rl, 1, e) : rc;
     if (rc != 0) {
-        become_nothing(rl);
         return rc;
     }
     struct wal_entry entry = {.index = 1,
