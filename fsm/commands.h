@@ -41,7 +41,8 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  kill_margin_ms,  _,          OPT,    0,  60000,         0,    "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  vcpu_percent,    _,          OPT,    0,  10001,         10001, "%",  "Most virtual CPUs a host takes, of its processors; 0: no limit") \
-    F(u32,  failures_to_tolerate, _,     OPT,    0,  4,             4,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  4,             4,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although a guest that has it could run on one host only")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -129,7 +130,7 @@ extern const struct enum_names enum_guest_report_what;
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
     F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
     F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible") \
-    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost")
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost, or this one could run on one host only")
 #define CMD_guest_start(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
@@ -161,7 +162,8 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  restart_limit,   _,          OPT,    0,  1001,          1001, "",    "Restarts in a row, none of which ran well, after which it is failed") \
     F(u32,  restart_window_ms, _,        OPT,    0,  86400000,      0,    "ms",  "A run that lasted so long ran well") \
     F(u32,  restart_backoff_ms, _,       OPT,    0,  3600001,       3600001, "ms", "Wait before the second restart in a row, doubled with each; 0: none") \
-    F(u32,  restart_delay_ms, _,         OPT,    0,  3600001,       3600001, "ms", "Wait before it runs elsewhere when its host is lost")
+    F(u32,  restart_delay_ms, _,         OPT,    0,  3600001,       3600001, "ms", "Wait before it runs elsewhere when its host is lost") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although it could run on one host only")
 #define CMD_guest_migrate(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \

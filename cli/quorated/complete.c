@@ -9,6 +9,7 @@
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/evacuation.h"
 #include "cli/quorated/placement.h"
+#include "cli/quorated/reach.h"
 #include "cli/quorated/template.h"
 
 /* --- hosts */
@@ -90,7 +91,7 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     }
     fill_macs(d, &c->config);
     static struct guest g; /* Several KiB; the loop has one thread. */
-    if (!c->start || fsm_get_guest(v, c->name, &g) == 0) {
+    if ((!c->start && !c->ha) || fsm_get_guest(v, c->name, &g) == 0) {
         return 0; /* Nothing to choose, or the state machine will say that the name is taken. */
     }
     schema_init(&schema_guest, &g);
@@ -103,7 +104,11 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
     g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
     g.ha = c->ha;
-    int rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
+    int rc = c->ha && !c->force ? reach_check(v, &g, e) : 0;
+    if (!c->start || rc != 0) {
+        return rc;
+    }
+    rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
     return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
@@ -126,6 +131,25 @@ static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, str
     return pick(v, &g, g.host, c->host, e);
 }
 
+/* HA that is turned on where it cannot be kept is refused. */
+static int complete_guest_set(struct fsm_view *v, const struct cmd_guest_set *c, struct err *e)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    if (strcmp(c->ha, "on") != 0 || c->force || fsm_get_guest(v, c->name, &g) != 0 || g.ha) {
+        return 0;
+    }
+    return reach_check(v, &g, e);
+}
+
+static int complete_pool_set(struct fsm_view *v, const struct cmd_pool_set *c, struct err *e)
+{
+    struct pool pool;
+    if (strcmp(c->ha, "on") != 0 || c->force || fsm_get_pool(v, &pool) != 0 || pool.ha) {
+        return 0;
+    }
+    return reach_check_all(v, e);
+}
+
 /* What cannot be done to its end is refused before it begins. */
 static int complete_evacuate(struct fsm_view *v, const struct cmd_host_evacuate *c, struct err *e)
 {
@@ -143,7 +167,13 @@ bool complete_needs_state(const struct command *c, const void *record)
 {
     if (c->number == COMMAND_guest_create) {
         const struct cmd_guest_create *create = record;
-        return create->image[0] != '\0' || create->start;
+        return create->image[0] != '\0' || create->start || create->ha;
+    }
+    if (c->number == COMMAND_guest_set) {
+        return strcmp(((const struct cmd_guest_set *)record)->ha, "on") == 0;
+    }
+    if (c->number == COMMAND_pool_set) {
+        return strcmp(((const struct cmd_pool_set *)record)->ha, "on") == 0;
     }
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
@@ -168,6 +198,12 @@ int complete_command(struct daemon *d,
     }
     if (c->number == COMMAND_host_evacuate) {
         return complete_evacuate(v, record, e);
+    }
+    if (c->number == COMMAND_guest_set) {
+        return complete_guest_set(v, record, e);
+    }
+    if (c->number == COMMAND_pool_set) {
+        return complete_pool_set(v, record, e);
     }
     if (c->number == COMMAND_repo_new) {
         struct cmd_repo_new *repo = record;

@@ -8,6 +8,7 @@
  *   complete.c what is chosen before a command is proposed: ids, hosts, the hardware of an image
  *   placement.c where a guest may run, and where best
  *   evacuation.c which guests leave a host, and where to; control_evacuate.c does it
+ *   reach.c    whether a guest could run on another host at all
  *   admission.c how many hosts may be lost
  *   explain.c  every host as a place for one guest
  *   query.c    rows of the queries

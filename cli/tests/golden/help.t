@@ -244,7 +244,7 @@ Options:
   --on-crash destroy|restart|preserve When the guest crashes (default restart)
   --apart TEXT                Never on one host with another guest of this group
   --together TEXT             On one host with the guests of this group, where that is possible
-  --force on|off              Although a protected guest may then have no place when hosts are lost (default off)
+  --force on|off              Although a protected guest may then have no place when hosts are lost, or this one could run on one host only (default off)
   --config FILE               Read a file vm.cfg first (quorate help vm.cfg)
 
 Other options:
