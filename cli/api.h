@@ -78,7 +78,10 @@ extern const struct enum_names enum_place_no;
     F(u32,  tolerates,       _,          OPT,    0,  3,             0,    "",    "Hosts, whichever, that may be lost now so that every protected guest has a place; as far as it was looked for") \
     F(str,  costliest,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host whose loss would hurt most") \
     F(u64,  costliest_mib,   _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory of protected guests that would have to move then") \
-    F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then")
+    F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then") \
+    F(u32,  fence_limit,     _,          OPT,    0,  UINT32_MAX,    0,    "",    "Hosts that leases may fence now without an operator (settings fence_*)") \
+    F(u32,  fences,          _,          OPT,    0,  LIMIT_HOSTS,   0,    "",    "Hosts that they have fenced, not heard again since") \
+    F(u32,  hosts_held,      _,          OPT,    0,  LIMIT_HOSTS,   0,    "",    "Hosts whose lease is over and whose guests wait for the fence budget, or for an operator's host fence")
 #define API_HOST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(enm,  state,           host_state, OPT,    0,  3,             0,    "",    "State") \
@@ -99,7 +102,9 @@ extern const struct enum_names enum_place_no;
     F(u64,  raft_id,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Member number") \
     F(u64,  incarnation,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Starts of its daemon") \
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
-    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away")
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away") \
+    F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests, and not heard again") \
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: host fence frees its guests, or time")
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \

@@ -90,13 +90,15 @@ void free_guests(struct apply *a, const char *host, bool all)
 }
 
 /* The host is down, with the proof that stands in the event. */
-static void fence(struct apply *a, struct host *h, bool all, const char *detail)
+static void fence(struct apply *a, struct host *h, bool all, bool counts, const char *detail)
 {
     if (h->state != HOST_DOWN) {
         h->state = HOST_DOWN;
         h->since_ms = a->now_ms;
     }
     h->fenced = true;
+    h->fenced_ms = counts ? a->now_ms : 0;
+    h->held = false;
     evacuation_stop(a, h, OP_FAILED, -ERR_LOST, h->name);
     save_host(a, h);
     emit_host(a, "host.fenced", h, detail);
@@ -108,7 +110,7 @@ void cmd_host_fence(struct apply *a, const void *record)
     const struct cmd_host_fence *c = record;
     struct host h;
     if (need_host(a, c->name, &h)) {
-        fence(a, &h, /*all=*/true, c->reason);
+        fence(a, &h, /*all=*/true, /*counts=*/false, c->reason);
     }
 }
 
@@ -124,6 +126,21 @@ static bool is_under(struct apply *a, uint64_t term, const char *what, const cha
     return false;
 }
 
+/* Its lease is over, and so many are that it may be us: its guests wait where they are, until time
+ * or hosts that are heard again leave room in the budget, or an operator declares it off. */
+static void hold(struct apply *a, struct host *h, const struct fence_budget *b)
+{
+    if (h->held) {
+        struct outcome *o = reject_state(a, "host", h->name, "budget", h->state);
+        o->b = b->used;
+        return;
+    }
+    h->held = true;
+    save_host(a, h);
+    emit_host(a, "host.held", h, "fence budget");
+    (void)str_copy(a->out->detail, sizeof a->out->detail, "held");
+}
+
 void cmd_host_lease_over(struct apply *a, const void *record)
 {
     const struct cmd_host_lease_over *c = record;
@@ -135,7 +152,12 @@ void cmd_host_lease_over(struct apply *a, const void *record)
         (void)reject_state(a, "host", h.name, "fenced", h.state);
         return;
     }
-    fence(a, &h, /*all=*/false, "lease");
+    const struct fence_budget b = rows_fence_budget(a->t, &a->f->pool, a->now_ms);
+    if (b.used < b.limit) {
+        fence(a, &h, /*all=*/false, /*counts=*/true, "lease");
+    } else {
+        hold(a, &h, &b);
+    }
 }
 
 void cmd_lease_settled(struct apply *a, const void *record)

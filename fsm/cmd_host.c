@@ -221,6 +221,14 @@ static void set_host_state(struct apply *a, struct host *h, enum host_state stat
     }
 }
 
+/* It is heard again. */
+static void set_free(struct host *h)
+{
+    h->fenced = false;
+    h->fenced_ms = 0;
+    h->held = false;
+}
+
 void cmd_host_report(struct apply *a, const void *record)
 {
     const struct cmd_host_report *c = record;
@@ -247,7 +255,7 @@ void cmd_host_report(struct apply *a, const void *record)
     (void)str_copy(h.driver, sizeof h.driver, c->driver);
     (void)str_copy(h.migrate_address, sizeof h.migrate_address, c->migrate_address);
     (void)str_copy(h.version, sizeof h.version, c->version);
-    h.fenced = false;
+    set_free(&h);
     set_host_state(a, &h, HOST_UP);
     save_host(a, &h);
     emit_host(a, "host.up", &h, "reported");
@@ -302,8 +310,10 @@ void cmd_host_seen(struct apply *a, const void *record)
     if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id)) {
         return;
     }
-    if (c->up && h.state == HOST_DOWN) {
-        h.fenced = false;
+    if (c->up && h.state == HOST_UP && h.held) { /* It has a lease again. */
+        set_free(&h);
+    } else if (c->up && h.state == HOST_DOWN) {
+        set_free(&h);
         set_host_state(a, &h, HOST_UP);
     } else if (!c->up && h.state == HOST_UP) {
         set_host_state(a, &h, HOST_DOWN);

@@ -42,7 +42,10 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  vcpu_percent,    _,          OPT,    0,  10001,         10001, "%",  "Most virtual CPUs a host takes, of its processors; 0: no limit") \
     F(u32,  failures_to_tolerate, _,     OPT,    0,  4,             4,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused") \
-    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although a guest that has it could run on one host only")
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although a guest that has it could run on one host only") \
+    F(u32,  fence_hosts,     _,          OPT,    0,  65,            65,   "",    "Most hosts that are fenced by lease without an operator, unless fence_percent allows more") \
+    F(u32,  fence_percent,   _,          OPT,    0,  101,           101,  "%",   "The same as a share of the pool; the larger of the two holds") \
+    F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \

@@ -150,7 +150,10 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
     F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit") \
-    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused") \
+    F(u32,  fence_hosts,     _,          OPT,    0,  LIMIT_HOSTS,   2,    "",    "Most hosts that are fenced by lease without an operator, unless fence_percent allows more") \
+    F(u32,  fence_percent,   _,          OPT,    0,  100,           25,   "%",   "The same as a share of the pool; the larger of the two holds") \
+    F(u32,  fence_window_ms, _,          OPT,    10000, 86400000,   600000, "ms", "Within so long; a host that was heard again does not count")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -170,7 +173,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
     F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again") \
-    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none")
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none") \
+    F(u64,  fenced_ms,       _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time at which its lease fenced it; 0: it is not, or by another proof") \
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: an operator's host fence frees its guests, or time")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -130,6 +130,11 @@ static void rows_pool_status(struct rows *r)
     row.running = (uint32_t)counts.running;
     row.ops_open = (uint32_t)counts.ops_open;
     put_admission(r, &row);
+    struct fence_budget budget;
+    fsm_fence_budget(r->v, &budget);
+    row.fence_limit = budget.limit;
+    row.fences = budget.used;
+    row.hosts_held = budget.held;
     struct host h = {0};
     for (int rc = fsm_next_host(r->v, "", &h); rc == 0; rc = fsm_next_host(r->v, h.name, &h)) {
         row.hosts_up += h.state == HOST_UP ? 1 : 0;
@@ -188,6 +193,8 @@ static bool rows_host(struct rows *r, const struct host *h)
     row.raft_id = h->raft_id;
     row.incarnation = h->incarnation;
     row.evacuation = h->evacuation;
+    row.fenced = h->fenced;
+    row.held = h->held;
     host_figures(r, h, &row);
     return rows_put(r, &row, h->name);
 }
