@@ -20,6 +20,9 @@
  *            of the newest event there is, shown or not. Events that are no longer kept are left
  *            out: the client sees it by their numbers, which have no gaps. limit 0: all.
  *   found    {name*: str, request: bin16}          -> outcome: makes a pool of this blank host.
+ *   stop     {host*: str, name: str}               -> {}: this daemon ends; `host` must be its name.
+ *            `name` is "release" to end its protected guests first, so that they start elsewhere at
+ *            once, or left out to leave them running.
  *   transfer {host: str}                           -> {}: hand the mastership over now.
  */
 /* clang-format on */

@@ -94,6 +94,8 @@ bool need_guest(struct apply *a, const char *name, uint64_t generation, struct g
 bool need_repo(struct apply *a, const char *name, struct repo *ret);
 bool need_op(struct apply *a, uint64_t id, struct op *ret);
 bool need_new_name(struct apply *a, char table, const char *what, const char *name);
+/* The host still has this member number, or reject as STALE. */
+bool is_current(struct apply *a, const struct host *h, uint64_t raft_id);
 /* No operation under way, or reject as STATE. */
 bool need_idle(struct apply *a, const struct guest *g);
 

@@ -160,6 +160,29 @@ void cmd_host_lease_over(struct apply *a, const void *record)
     }
 }
 
+/* The word of a daemon that begins nothing guarded any more. The next daemon begins nothing guarded
+ * before its report is applied, and with that this word is stale. */
+void cmd_host_release(struct apply *a, const void *record)
+{
+    const struct cmd_host_release *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id)) {
+        return;
+    }
+    if (c->incarnation != h.incarnation) {
+        struct outcome *o = reject(a, ERR_STALE, "host", h.name);
+        (void)str_copy(o->detail, sizeof o->detail, "incarnation");
+        o->a = c->incarnation;
+        o->b = h.incarnation;
+        return;
+    }
+    if (h.fenced) {
+        (void)reject_state(a, "host", h.name, "fenced", h.state);
+        return;
+    }
+    fence(a, &h, /*all=*/false, /*counts=*/false, "released");
+}
+
 void cmd_lease_settled(struct apply *a, const void *record)
 {
     const struct cmd_lease_settled *c = record;

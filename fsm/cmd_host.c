@@ -201,7 +201,7 @@ void cmd_host_set(struct apply *a, const void *record)
     }
 }
 
-static bool is_current(struct apply *a, const struct host *h, uint64_t raft_id)
+bool is_current(struct apply *a, const struct host *h, uint64_t raft_id)
 {
     if (raft_id == h->raft_id) {
         return true;

@@ -120,6 +120,9 @@ SCHEMA_DEFINE(cmd_op_cancel, CMD_op_cancel)
 #define SCHEMA_RECORD cmd_op_expire
 SCHEMA_DEFINE(cmd_op_expire, CMD_op_expire)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_release
+SCHEMA_DEFINE(cmd_host_release, CMD_host_release)
+#undef SCHEMA_RECORD
 
 const struct command commands[] = {
 #define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \

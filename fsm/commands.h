@@ -199,6 +199,10 @@ extern const struct enum_names enum_guest_report_what;
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation")
 #define CMD_op_expire(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation")
+#define CMD_host_release(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that let go; a later one may have begun anew")
 /* clang-format on */
 
 /* struct cmd_guest_create and schema_cmd_guest_create, and so on. */

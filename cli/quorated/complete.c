@@ -14,6 +14,20 @@
 
 /* --- hosts */
 
+/* A preferred host that is not there says more than the hosts that are. */
+static int
+nowhere(struct fsm_view *v, const struct guest *g, const struct placement *found, struct err *e)
+{
+    struct host h;
+    for (uint32_t i = 0; i < g->preferred_n; i++) {
+        if (fsm_get_host(v, g->preferred[i], &h) != 0) {
+            return err_set(e, ERR_NOT_FOUND, "host %s, which guest %s prefers, not found",
+                           g->preferred[i], g->name);
+        }
+    }
+    return place_none(found, g, e);
+}
+
 static int
 pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_host, struct err *e)
 {
@@ -23,7 +37,7 @@ pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_
     place_census_take(v, &census);
     place_find(v, &census, &ask, &found);
     if (found.best == NULL) {
-        return place_none(&found, g, e);
+        return nowhere(v, g, &found, e);
     }
     (void)str_copy(ret_host, LIMIT_NAME + 1, found.best->host->name);
     return 0;

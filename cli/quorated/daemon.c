@@ -121,6 +121,11 @@ static bool guard_is_over(void *ctx)
     return leasing_is_over(((struct daemon *)ctx)->leasing);
 }
 
+static bool guard_lets_go(void *ctx)
+{
+    return ((struct daemon *)ctx)->release_until_ms != 0;
+}
+
 static bool guard_holds(void *ctx, const struct id *guest, uint64_t epoch)
 {
     struct daemon *d = ctx;
@@ -148,6 +153,7 @@ static void guard_drop(void *ctx, const struct id *guest, uint64_t epoch)
 
 static const struct agent_guard agent_guard = {.allows = guard_allows,
                                                .is_over = guard_is_over,
+                                               .lets_go = guard_lets_go,
                                                .holds = guard_holds,
                                                .killed = guard_killed,
                                                .add = guard_add,
@@ -276,6 +282,7 @@ static void tick(uv_timer_t *timer)
     notes_tick(d, now);
     watch_tick(d, now);
     control_tick(d->control, now);
+    release_tick(d, now);
 }
 
 /* --- start */

@@ -16,6 +16,7 @@
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
  *   control_ha.c  the master's controller of fences and restarts
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
+ *   release.c  an orderly end that gives the lease back
  *   notes.c    figures and progress from host to host, outside the log
  */
 
@@ -128,6 +129,9 @@ struct daemon {
     uv_signal_t sigint;
     int closing; /* Parts that still have to say they are closed. */
     bool stopping;
+    bool stop_due;             /* A client asked for the end; it is answered first. */
+    bool released;             /* This host's word that it let go is proposed. */
+    uint64_t release_until_ms; /* It lets go of its guarded guests until then, and stops; or 0. */
     int exit_status;
 };
 
@@ -136,6 +140,10 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
 
 /* Begin to stop: hands the mastership over, lets the guests run. The loop ends by itself. */
 void daemon_stop(struct daemon *d);
+
+/* The same, but first let go of the guarded guests, so that they are started elsewhere at once. */
+void daemon_release(struct daemon *d);
+void release_tick(struct daemon *d, uint64_t now_ms);
 
 /* After entries were applied and committed, from machine.c. */
 void daemon_applied(struct daemon *d);

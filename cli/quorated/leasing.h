@@ -27,6 +27,9 @@ struct leasing *leasing_free(struct leasing *l);
 
 void leasing_tick(struct leasing *l, uint64_t now_ms);
 
+/* Ask for no lease any more and begin nothing guarded: this host gives its lease back. */
+void leasing_release(struct leasing *l);
+
 /* Notes: a host asks this master; a master grants. */
 void leasing_asked(struct leasing *l, uint64_t raft_id, uint64_t number);
 void leasing_granted(struct leasing *l, uint64_t number, uint64_t lease_ms, uint64_t index);

@@ -20,6 +20,7 @@ $ quorate
 !   host evacuate      Move all guests of a host to others, running
 !   host list          List the hosts
 !   host show          Show a host
+!   host stop          Stop the daemon of a host, for an update or before the machine goes down
 ! 
 ! Virtual machines:
 !   guest create       Create a guest
@@ -116,6 +117,7 @@ The machines of the pool:
   host evacuate      Move all guests of a host to others, running
   host list          List the hosts
   host show          Show a host
+  host stop          Stop the daemon of a host, for an update or before the machine goes down
 
 Virtual machines:
   guest create       Create a guest
