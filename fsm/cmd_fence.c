@@ -141,6 +141,24 @@ static void hold(struct apply *a, struct host *h, const struct fence_budget *b)
     (void)str_copy(a->out->detail, sizeof a->out->detail, "held");
 }
 
+/* Whether a run or the target of one depends on the lease of this host. */
+static bool has_guarded(struct apply *a, const char *host)
+{
+    for (const char *index = "gt"; *index != '\0'; index++) {
+        struct guest g;
+        char after[LIMIT_NAME + 1] = "";
+        while (next_guest(a, *index, host, after, &g)) {
+            if (g.guarded) {
+                return true;
+            }
+            (void)str_copy(after, sizeof after, g.name);
+        }
+    }
+    return false;
+}
+
+/* A host may be fenced again before it was seen: what it did not guard stayed where it was, and may
+ * have become guarded since. */
 void cmd_host_lease_over(struct apply *a, const void *record)
 {
     const struct cmd_host_lease_over *c = record;
@@ -148,12 +166,12 @@ void cmd_host_lease_over(struct apply *a, const void *record)
     if (!need_host(a, c->name, &h) || !is_under(a, c->term, "host", h.name)) {
         return;
     }
-    if (h.fenced) {
+    if (h.fenced && !has_guarded(a, h.name)) {
         (void)reject_state(a, "host", h.name, "fenced", h.state);
         return;
     }
     const struct fence_budget b = rows_fence_budget(a->t, &a->f->pool, a->now_ms);
-    if (b.used < b.limit) {
+    if (h.fenced || b.used < b.limit) { /* Once more is not one more. */
         fence(a, &h, /*all=*/false, /*counts=*/true, "lease");
     } else {
         hold(a, &h, &b);
@@ -176,7 +194,7 @@ void cmd_host_release(struct apply *a, const void *record)
         o->b = h.incarnation;
         return;
     }
-    if (h.fenced) {
+    if (h.fenced && !has_guarded(a, h.name)) {
         (void)reject_state(a, "host", h.name, "fenced", h.state);
         return;
     }

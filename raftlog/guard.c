@@ -99,6 +99,7 @@ static int save(struct guard *g, struct err *e)
     pthread_mutex_unlock(&g->lock);
     if (rc == 0) {
         g->saved_acked = g->record.acked;
+        g->unsaved = false;
     }
     return rc;
 }
@@ -222,7 +223,7 @@ int guard_check_peer(struct guard *g,
     }
     const struct guard_peer *p = i < r->n_peers ? &r->peers[i] : NULL;
     if (p != NULL && p->incarnation == incarnation && p->nonce == nonce) {
-        return 0;
+        return g->unsaved ? save(g, e) : 0;
     }
     if (p != NULL && incarnation <= p->incarnation) {
         return err_set(
@@ -237,5 +238,6 @@ int guard_check_peer(struct guard *g,
     }
     r->peers[r->n_peers++] =
         (struct guard_peer){.raft_id = raft_id, .incarnation = incarnation, .nonce = nonce};
+    g->unsaved = true;
     return save(g, e);
 }

@@ -49,6 +49,7 @@ struct guard {
     struct slots slots;
     struct guard_record record;
     uint64_t saved_acked; /* As on disk. */
+    bool unsaved;         /* The record holds a peer's start that is not on disk. */
     /* The save in the background, one at a time. */
     struct disk_task task;
     bool busy;            /* The task is under way. */

@@ -227,6 +227,14 @@ void peers_drop(struct peers *p, uint64_t raft_id)
     }
 }
 
+void peers_disbelieve(struct peers *p, uint64_t raft_id, enum peers_channel channel)
+{
+    struct member *m = peers_member(p, raft_id);
+    if (m != NULL) {
+        m->out[channel].disbelieved = true;
+    }
+}
+
 void peers_poke(struct peers *p, uint64_t raft_id)
 {
     struct member *m = peers_member(p, raft_id);

@@ -189,6 +189,10 @@ void peers_accept(struct peers *p, int fd, const void *read_ahead, size_t len);
 /* Close a member's incoming streams (it was removed). on_lost is not called. */
 void peers_drop(struct peers *p, uint64_t raft_id);
 
+/* From on_answer alone: what it says cannot be. The stream is closed after the call, and tried
+ * again later, as one that was refused; on_down is not called. */
+void peers_disbelieve(struct peers *p, uint64_t raft_id, enum peers_channel channel);
+
 /* Dial this member now, whatever the delay (it was heard of by other means). */
 void peers_poke(struct peers *p, uint64_t raft_id);
 

@@ -396,15 +396,18 @@ static int become_member(struct raftlog *rl, struct err *e)
     return rc;
 }
 
+/* What a try that failed left says nothing: without a guard record nobody was told anything. */
 static int become_prepare(struct raftlog *rl, uint64_t term, struct err *e)
 {
+    vote_done(&rl->vote);
     int rc = vote_open(&rl->vote, rl->disk, e);
-    if (rc == 0 || rc == ERR_NOT_FOUND) {
+    if (rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) {
         *e = (struct err){0};
+        rl->vote.term = rl->vote.vote = 0;
         rc = vote_save(&rl->vote, term, 0, e);
     }
     rl->guard.record.pool = rl->becoming_pool; /* In memory only: the log's files carry it. */
-    return rc == 0 ? log_open(rl, /*create=*/true, NULL, e) : rc;
+    return rc == 0 && rl->wal == NULL ? log_open(rl, /*create=*/true, NULL, e) : rc;
 }
 
 int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct err *e)
@@ -412,10 +415,13 @@ int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct
     if (rl->founding) {
         return err_set(e, ERR_STATE, "this host is founding a pool of its own");
     }
+    if (rl->wal != NULL && !id_equal(pool, &rl->becoming_pool)) {
+        return err_set(e, ERR_STATE, "this host has half joined another pool: start it again");
+    }
     rl->becoming_pool = *pool;
     rl->becoming_id = raft_id;
     int rc = become_prepare(rl, 0, e);
-    return rc == 0 ? become_member(rl, e) : rc;
+    return rc == 0 ? become_member(rl, e) : rc; /* Else it will be tried again. */
 }
 
 /* The founding configuration is on disk: the member may come to life, finding it there. */

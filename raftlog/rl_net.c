@@ -118,6 +118,21 @@ static int refuse(char *text, int code, const char *why)
     return code;
 }
 
+/* A member that never got a configuration knows nobody whom it could ask, and has nothing that
+ * anybody needs. Numbers only grow: with a later one it begins anew. */
+static void begin_anew(struct raftlog *rl, uint64_t raft_id)
+{
+    struct err e;
+    struct raftlog_member any;
+    if (rl->node == NULL || node_member(rl->node, 0, &any) || raft_id < rl->guard.record.raft_id) {
+        return;
+    }
+    (void)err_set(&e, ERR_REFUSED, "this host is to be member %llu, and was member %llu",
+                  (unsigned long long)raft_id, (unsigned long long)rl->guard.record.raft_id);
+    rl_condemn(rl, e.msg);
+    rl_fatal(rl, &e);
+}
+
 static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
 {
     struct raftlog *rl = ctx;
@@ -131,6 +146,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
             return refuse(text, ERR_NO_POOL, "this host has no data of that member");
         }
         if (rl_adopt(rl, &hello->from.pool, hello->to_raft_id, &e) != 0) {
+            log_line(LOG_ERROR, "join_failed", "dir", rl->dir, "err", e.msg, NULL);
             return refuse(text, e.code, e.msg);
         }
     }
@@ -138,6 +154,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
         return refuse(text, ERR_DENIED, "this host belongs to another pool");
     }
     if (hello->to_raft_id != g->raft_id) {
+        begin_anew(rl, hello->to_raft_id);
         return refuse(text, ERR_STALE, "this host is another member now");
     }
     if (guard_check_peer(&rl->guard, hello->from.raft_id, hello->from.incarnation, hello->nonce,
@@ -219,6 +236,7 @@ static void on_answer(void *ctx,
                       const struct peers_answer *answer)
 {
     struct raftlog *rl = ctx;
+    struct err e = {0};
     struct rl_peer *p = rl_peer_find(rl, raft_id);
     if (p == NULL) {
         return;
@@ -226,10 +244,21 @@ static void on_answer(void *ctx,
     tell_refusal(p, answer);
     rl->changed = rl->changed || p->blank != answer->blank;
     p->blank = answer->blank && answer->code != 0;
+    if (answer->code == 0 &&
+        guard_check_peer(&rl->guard, raft_id, answer->incarnation, answer->nonce, &e) != 0) {
+        /* An old copy of its directory, which it learns when it dials us; or no disk of ours to
+         * remember this start on. */
+        peers_disbelieve(rl->peers, raft_id, channel);
+        if (e.code == ERR_REFUSED && raft_id == rl->adding_id) {
+            rl->spent_id = raft_id; /* It was this member before, and lost what it knew. */
+            rl->adding_id = 0;
+            rl_net_members(rl);
+        }
+        return;
+    }
     if (answer->code == ERR_REFUSED) {
         /* The other end has seen a later start of this host than this one can remember: what we
          * hold is an old copy of our directory. */
-        struct err e;
         rl_condemn(rl, answer->text);
         (void)err_set(&e, ERR_REFUSED, "%s", answer->text);
         rl_fatal(rl, &e);
@@ -317,6 +346,10 @@ int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address
     }
     if (rl->adding_id == raft_id) {
         return 0;
+    }
+    if (rl->spent_id == raft_id) {
+        return err_set(e, ERR_REFUSED, "member %llu lost its data before it came into the pool",
+                       (unsigned long long)raft_id);
     }
     if (rl->adding_id != 0) {
         return err_set(e, ERR_BUSY, "member %llu is being added",

@@ -162,7 +162,13 @@ static const char *guests_lack(struct vhost *h, uint64_t core, char *to, size_t 
     while (ha && what == NULL && fsm_next_guest(v, name, &g) == 0) {
         memcpy(name, g.name, sizeof name);
         if (is_lacking(v, core, &g)) {
-            what = say(to, size, h, "does not have running: ", g.name);
+            (void)snprintf(to, size,
+                           "%s, of the core, does not have guest %s running, which is %s on %s "
+                           "under epoch %llu%s",
+                           h->m.name, g.name, enum_guest_state.names[g.state],
+                           g.host[0] == '\0' ? "no host" : g.host,
+                           (unsigned long long)g.run_epoch, g.guarded ? ", guarded" : "");
+            what = to;
         }
     }
     (void)fsm_view_close(v);

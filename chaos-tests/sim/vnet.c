@@ -257,8 +257,10 @@ uint32_t sock_unacked_ms(const struct sock *s)
     }
     const struct conn *c = s->conn;
     const struct dir *d = &c->dir[s->side];
-    bool lost = d->ack_lost && (c->forgotten || !vnet_path(c->host[1 - s->side], c->host[s->side]));
-    if (d->first == NULL && !lost) {
+    bool lost = d->ack_lost &&
+                (c->forgotten || c->torn || !vnet_path(c->host[1 - s->side], c->host[s->side]));
+    bool asks_in_vain = d->window == 0 && d->probes > 1;
+    if (d->first == NULL && !lost && !asks_in_vain) {
         return 0;
     }
     return (uint32_t)((world.now_ns - d->acked_ns) / NS_PER_MS);
@@ -322,7 +324,8 @@ static struct conn *some_conn(uint32_t a, uint32_t b, struct rng *rng)
     uint64_t seen = 0;
     for (struct sock *s = vnet.socks; s != NULL; s = s->next) {
         if (s->conn != NULL && s->error == 0 && s->host == a && s->conn->host[1 - s->side] == b &&
-            s->connected == 1 && !s->conn->forgotten && rng_below(rng, ++seen) == 0) {
+            s->connected == 1 && !s->conn->forgotten && !s->conn->torn &&
+            rng_below(rng, ++seen) == 0) {
             found = s->conn;
         }
     }
@@ -352,6 +355,7 @@ bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng)
         }
         conn_reset(found, side);
     }
+    found->torn = true; /* What was thrown away is never made up for. */
     return true;
 }
 

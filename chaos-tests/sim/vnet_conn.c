@@ -12,7 +12,7 @@
 /* Whether packets of this side pass. */
 static bool passes(const struct conn *c, int side)
 {
-    return !c->forgotten && vnet_path(c->host[side], c->host[1 - side]);
+    return !c->forgotten && !c->torn && vnet_path(c->host[side], c->host[1 - side]);
 }
 
 void conn_free(struct conn *c)
@@ -184,7 +184,8 @@ static void deliver(struct vevent *ev)
     struct dir *d = CONTAINER_OF(ev, struct dir, deliver);
     struct conn *c = d->conn;
     int side = (int)(d - c->dir);
-    if (!passes(c, side)) {
+    bool tears = c->torn && d->first->rst && vnet_path(c->host[side], c->host[1 - side]);
+    if (!passes(c, side) && !tears) {
         if (d->first->rst) { /* Never sent again. */
             dir_clear(d);
             conn_maybe_free(c);
@@ -239,7 +240,7 @@ static void room(struct vevent *ev)
 void conn_probe_later(struct dir *d)
 {
     if (!vevent_is_set(&d->probe)) {
-        d->probes = 0;
+        d->probes = d->asks = 0;
         vevent_set(&d->probe, world.now_ns + RTO_MIN);
     }
 }
@@ -259,12 +260,15 @@ static void probe(struct vevent *ev)
             return;
         }
         d->window = d->window_next;
+        d->probes = 0;
+        acked(c, side);
+    } else {
+        d->probes++;
     }
     if (d->window > 0) {
         sock_tell(from);
     } else {
-        d->probes++;
-        vevent_set(ev, world.now_ns + min_u64(RTO_MIN << min_u64(d->probes, 10), RTO_MAX));
+        vevent_set(ev, world.now_ns + min_u64(RTO_MIN << min_u64(d->asks++, 10), RTO_MAX));
     }
 }
 

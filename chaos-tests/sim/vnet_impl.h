@@ -29,7 +29,8 @@ struct dir {
     struct vevent deliver; /* Of the first. */
     struct vevent room;    /* The sender learns of room at the receiver. */
     struct vevent probe;   /* It asks whether there is some, or anybody. */
-    uint32_t probes;
+    uint32_t probes; /* Unanswered ones, in a row. */
+    uint32_t asks;   /* All, while there is no room. */
     size_t window;      /* Bytes the sender may still send, as it knows. */
     size_t window_next; /* As it will know. */
     uint64_t line_free_ns;
@@ -52,6 +53,7 @@ struct conn {
     bool established;
     bool refused;
     bool forgotten; /* Nothing of it passes any more. */
+    bool torn;      /* Nothing but the resets of whoever tore it, if they get through. */
 };
 
 struct sock {

@@ -140,6 +140,16 @@ static bool step_failed(const char *what, const char *host, const struct err *e)
     return true;
 }
 
+static void renew(struct control *c, const struct host *h)
+{
+    struct cmd_host_renew r;
+    schema_init(command_by_number(COMMAND_host_renew)->schema, &r);
+    (void)str_copy(r.name, sizeof r.name, h->name);
+    r.old_raft_id = h->raft_id;
+    log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone", NULL);
+    propose(c, COMMAND_host_renew, &r);
+}
+
 /* A host whose data directory is gone cannot be the member it was: it may have voted. */
 static bool renew_blank(struct control *c, const struct census *s)
 {
@@ -147,13 +157,7 @@ static bool renew_blank(struct control *c, const struct census *s)
         const struct raftlog_member *m = &s->members[i];
         const struct host *h = host_of(s, m->raft_id);
         if (m->blank && h != NULL && m->role != RAFTLOG_NONE) {
-            struct cmd_host_renew renew;
-            schema_init(command_by_number(COMMAND_host_renew)->schema, &renew);
-            (void)str_copy(renew.name, sizeof renew.name, h->name);
-            renew.old_raft_id = m->raft_id;
-            log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone",
-                     NULL);
-            propose(c, COMMAND_host_renew, &renew);
+            renew(c, h);
             return true;
         }
     }
@@ -185,6 +189,10 @@ static bool add_missing(struct control *c, const struct census *s)
         const struct raftlog_member *m = member_of(s, h->raft_id);
         if (m == NULL && h->state != HOST_LEAVING) {
             int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
+            if (rc == ERR_REFUSED) {
+                renew(c, h);
+                return true;
+            }
             return rc == 0 || step_failed("add", h->name, &e);
         }
     }

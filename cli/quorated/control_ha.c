@@ -217,7 +217,7 @@ static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t ter
             if (!f->proposing) {
                 propose_fence(c, f);
             }
-        } else if (!h.fenced && is_due(c, &h, now_ms)) {
+        } else if (is_due(c, &h, now_ms)) {
             tried = tried || h.held;
             if (is_over(c, &h) && has_guarded(v, h.name)) {
                 begin_fence(c, &h, term);

@@ -406,6 +406,24 @@ static void a_member_on_an_old_copy_of_its_directory_is_refused(void **state)
     bench_free(&b);
 }
 
+/* 3 hosts, seed 300658: it was refused once, taken the next time, and forgotten in a power cut. */
+static void a_start_that_could_not_be_saved_is_saved_the_next_time(void **state)
+{
+    (void)state;
+    struct bench b = bench_new(8);
+    struct guard g = guard_founded(&b);
+    struct err e = {0};
+    simdisk_fault_at(b.sd, 1, SIMDISK_EIO);
+    assert_int_equal(guard_check_peer(&g, 1, 5, 100, &e), ERR_IO);
+    assert_int_equal(guard_check_peer(&g, 1, 5, 100, &e), 0);
+    guard_done(&g);
+    bench_cut(&b);
+    assert_int_equal(guard_open(&g, b.disk, &e), 0);
+    assert_int_equal(guard_check_peer(&g, 1, 5, 300, &e), ERR_REFUSED);
+    guard_done(&g);
+    bench_free(&b);
+}
+
 static void more_members_than_fit_forget_the_one_not_seen_for_longest(void **state)
 {
     (void)state;
@@ -440,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_cut_waits_for_the_lower_index_in_the_background),
         cmocka_unit_test(a_newer_save_is_never_overwritten_by_an_older),
         cmocka_unit_test(a_member_on_an_old_copy_of_its_directory_is_refused),
+        cmocka_unit_test(a_start_that_could_not_be_saved_is_saved_the_next_time),
         cmocka_unit_test(more_members_than_fit_forget_the_one_not_seen_for_longest),
     };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
