@@ -124,7 +124,7 @@ extern const struct enum_names enum_place_no;
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
     F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \
@@ -197,7 +197,8 @@ struct api_query {
  * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
- * move.list (api_move: where the guests of the host that is named would go). */
+ * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
+ * which guests that an evacuation moved away from it would come back). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

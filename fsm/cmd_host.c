@@ -288,7 +288,7 @@ static void end_waiting(struct apply *a, const char *host)
             kv_fail(a->t, ERR_CORRUPT, "store: an open operation is not there");
             return;
         }
-        if (o.kind == OP_EVACUATE || !waits_for(&o, host) || !guest_of(a, &o, &old)) {
+        if (op_is_of_hosts(&o) || !waits_for(&o, host) || !guest_of(a, &o, &old)) {
             continue;
         }
         struct guest g = old;

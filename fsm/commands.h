@@ -95,7 +95,8 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  mode,            _,          REQ,    2,  3,             0,    "",    "on or off") \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(bool, evacuate,        _,          OPT,    0,  1,             1,    "",    "Migrate its guests away; off leaves them") \
-    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time")
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \
+    F(bool, move_back,       _,          OPT,    0,  1,             0,    "",    "With off: the guests that were moved away come back")
 #define CMD_host_evacuate(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \

@@ -57,7 +57,9 @@ enum op_kind {
     OP_PAUSE,
     OP_UNPAUSE,
     OP_MIGRATE,
-    OP_EVACUATE /* Of a host: its guests are migrated away, a few at a time. */
+    OP_EVACUATE, /* Of a host: its guests are migrated away, a few at a time. */
+    OP_RETURN,   /* Of a host: the guests that an evacuation moved away come back. */
+    OP_RESTART   /* Of the pool: the daemons of its hosts are restarted, one after the other. */
 };
 enum op_state {
     OP_RUNNING,
@@ -207,7 +209,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  restart_backoff_ms, _,       OPT,    0,  3600000,       0,    "ms",  "Wait before the second restart in a row, doubled with each; 0: none") \
     F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
     F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
-    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on")
+    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on") \
+    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -221,7 +224,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
     F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \

@@ -11,6 +11,7 @@ int run_create(struct cli *cli, const struct parsed *p);
 int run_new(struct cli *cli, const struct parsed *p);
 int run_shutdown(struct cli *cli, const struct parsed *p);
 int run_migrate(struct cli *cli, const struct parsed *p);
+int run_maintenance(struct cli *cli, const struct parsed *p);
 int run_evacuate(struct cli *cli, const struct parsed *p);
 /* Send one command on an open link and see it through. */
 struct link;

@@ -192,6 +192,27 @@ int run_evacuate(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_host_evacuate, &cmd);
 }
 
+int run_maintenance(struct cli *cli, const struct parsed *p)
+{
+    const struct args_maintenance *a = p->record;
+    struct cmd_host_maintenance cmd;
+    bool off = strcmp(a->mode, "off") == 0;
+    if (a->dry_run && (!off || a->move_back)) {
+        return run_rows(cli, p, off ? "back.list" : "move.list", a->name);
+    }
+    schema_init(command_by_number(COMMAND_host_maintenance)->schema, &cmd);
+    (void)str_copy(cmd.mode, sizeof cmd.mode, a->mode);
+    (void)str_copy(cmd.name, sizeof cmd.name, a->name);
+    cmd.evacuate = a->evacuate;
+    cmd.parallel = a->parallel;
+    cmd.move_back = a->move_back;
+    if (a->dry_run) {
+        cli_say(cli, "host maintenance off moves no guest without --move-back");
+        return EXIT_STATUS_OK;
+    }
+    return send_record(cli, COMMAND_host_maintenance, &cmd);
+}
+
 /* The guests that run, and the operations that shut them down. */
 struct running {
     const char *host; /* "" for all. */

@@ -31,6 +31,9 @@ SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #define SCHEMA_RECORD args_evacuate
 SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_maintenance
+SCHEMA_DEFINE(args_maintenance, ARGS_MAINTENANCE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_stop
 SCHEMA_DEFINE(args_stop, ARGS_STOP_FIELDS)
 #undef SCHEMA_RECORD
@@ -189,6 +192,10 @@ static void from_command(const struct command *c, struct verb *ret)
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */
         ret->run = run_evacuate;
+    } else if (c->number == COMMAND_host_maintenance) {
+        ret->args = &schema_args_maintenance;
+        ret->command = NULL;
+        ret->run = run_maintenance;
     }
 }
 

@@ -281,14 +281,14 @@ static void rows_place_list(struct rows *r)
     }
 }
 
-static void rows_move_list(struct rows *r)
+static void rows_moves(struct rows *r, bool back)
 {
     struct host h;
     struct evacuation_plan plan = {0};
     int rc = fsm_get_host(r->v, r->p->subject, &h);
     rows_missing(r, rc, "host");
     if (rc == 0) {
-        evacuation_plan(r->v, h.name, &plan);
+        (back ? evacuation_plan_back : evacuation_plan)(r->v, h.name, &plan);
     }
     bool room = true;
     for (uint32_t i = 0; i < plan.n && room; i++) {
@@ -302,6 +302,16 @@ static void rows_move_list(struct rows *r)
         room = rows_put(r, &row, "");
     }
     evacuation_plan_done(&plan);
+}
+
+static void rows_move_list(struct rows *r)
+{
+    rows_moves(r, /*back=*/false);
+}
+
+static void rows_back_list(struct rows *r)
+{
+    rows_moves(r, /*back=*/true);
 }
 
 /* --- repositories */
@@ -450,7 +460,7 @@ static const struct maker makers[] = {
     {"repo.list", rows_repo_list},     {"repo.show", rows_repo_show},
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
     {"place.list", rows_place_list},   {"move.list", rows_move_list},
-    {"log.stats", rows_log_stats},
+    {"back.list", rows_back_list},     {"log.stats", rows_log_stats},
 };
 
 static void rows_make(struct rows *r)
