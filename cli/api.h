@@ -107,7 +107,8 @@ extern const struct enum_names enum_place_no;
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
     F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away") \
     F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests, and not heard again") \
-    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: host fence frees its guests, or time")
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: host fence frees its guests, or time") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What ends its protected guests when its lease ends: the guard, a watchdog behind it, or none but the daemon")
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \

@@ -178,6 +178,34 @@ void cmd_host_lease_over(struct apply *a, const void *record)
     }
 }
 
+/* The host's present daemon says it, or reject as STALE. */
+static bool is_of_daemon(struct apply *a, const struct host *h, uint64_t incarnation)
+{
+    if (incarnation == h->incarnation) {
+        return true;
+    }
+    struct outcome *o = reject(a, ERR_STALE, "host", h->name);
+    (void)str_copy(o->detail, sizeof o->detail, "incarnation");
+    o->a = incarnation;
+    o->b = h->incarnation;
+    return false;
+}
+
+void cmd_host_guarantee(struct apply *a, const void *record)
+{
+    const struct cmd_host_guarantee *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id) ||
+        !is_of_daemon(a, &h, c->incarnation)) {
+        return;
+    }
+    if (h.guarantee != c->guarantee) {
+        h.guarantee = c->guarantee;
+        save_host(a, &h);
+        emit_host(a, "host.guarantee", &h, enum_guarantee.names[h.guarantee]);
+    }
+}
+
 /* The word of a daemon that begins nothing guarded any more. The next daemon begins nothing guarded
  * before its report is applied, and with that this word is stale. */
 void cmd_host_release(struct apply *a, const void *record)
@@ -187,11 +215,7 @@ void cmd_host_release(struct apply *a, const void *record)
     if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id)) {
         return;
     }
-    if (c->incarnation != h.incarnation) {
-        struct outcome *o = reject(a, ERR_STALE, "host", h.name);
-        (void)str_copy(o->detail, sizeof o->detail, "incarnation");
-        o->a = c->incarnation;
-        o->b = h.incarnation;
+    if (!is_of_daemon(a, &h, c->incarnation)) {
         return;
     }
     if (h.fenced && !has_guarded(a, h.name)) {

@@ -123,6 +123,9 @@ SCHEMA_DEFINE(cmd_op_expire, CMD_op_expire)
 #define SCHEMA_RECORD cmd_host_release
 SCHEMA_DEFINE(cmd_host_release, CMD_host_release)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_guarantee
+SCHEMA_DEFINE(cmd_host_guarantee, CMD_host_guarantee)
+#undef SCHEMA_RECORD
 
 const struct command commands[] = {
 #define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \

@@ -204,6 +204,11 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
     F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that let go; a later one may have begun anew")
+#define CMD_host_guarantee(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that says so") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What it has")
 /* clang-format on */
 
 /* struct cmd_guest_create and schema_cmd_guest_create, and so on. */

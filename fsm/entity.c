@@ -21,6 +21,7 @@ NAMES(guest_want, "off", "running", "paused")
 NAMES(stop_mode, "none", "shutdown", "destroy")
 NAMES(on_exit, "destroy", "restart", "preserve")
 NAMES(exit_reason, "none", "poweroff", "reboot", "crash", "destroyed", "lost")
+NAMES(guarantee, "none", "guard", "watchdog")
 NAMES(op_kind,
       "start",
       "shutdown",

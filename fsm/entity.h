@@ -77,6 +77,11 @@ enum op_phase {
     OP_PHASE_WORK,
     OP_PHASE_ENDED
 };
+enum guarantee {       /* What ends a host's protected guests when its lease ends. */
+    GUARANTEE_NONE,    /* Its daemon alone, or nothing is known yet. */
+    GUARANTEE_GUARD,   /* The guard, whatever becomes of the daemon. */
+    GUARANTEE_WATCHDOG /* The guard, and behind it a watchdog that takes the host. */
+};
 enum repo_kind {
     REPO_DIR /* A directory that every host sees under the same path. */
 };
@@ -88,7 +93,7 @@ enum repo_state {
 
 extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_want, enum_stop_mode,
     enum_on_exit, enum_exit_reason, enum_op_kind, enum_op_state, enum_op_phase, enum_repo_kind,
-    enum_repo_state;
+    enum_repo_state, enum_guarantee;
 
 /* clang-format off */
 /*    kind  name             aux         flags   min max            def   unit   help */
@@ -177,7 +182,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again") \
     F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none") \
     F(u64,  fenced_ms,       _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time at which its lease fenced it; 0: it is not, or by another proof") \
-    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: an operator's host fence frees its guests, or time")
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: an operator's host fence frees its guests, or time") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What ends its protected guests when its lease ends")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

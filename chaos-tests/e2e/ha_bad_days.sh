@@ -39,6 +39,9 @@ refused 2 "leave every fence to an operator" on_pool pool set --fence-hosts 0 --
 refused 2 "no shorter" on_pool pool set --fence-window 10s
 check "the settings are what they were" test "$before" = "$(on_pool pool settings --json | rows | jq -cS .)"
 
+guaranteed() { [[ $(on_pool host list --json | rows | jq -r .guarantee | sort -u) == guard ]]; }
+eventually 10 "every host has a guard, and says so" guaranteed
+
 # --- a host is stopped in good order
 
 for ((i = 1; i <= 2; i++)); do

@@ -282,6 +282,7 @@ static void tick(uv_timer_t *timer)
     notes_tick(d, now);
     watch_tick(d, now);
     control_tick(d->control, now);
+    guarantee_tick(d, now);
     release_tick(d, now);
 }
 
@@ -420,7 +421,8 @@ static void open_agent(struct daemon *d)
 static void open_leasing(struct daemon *d)
 {
     (void)snprintf(d->guard_path, sizeof d->guard_path, "%s/guard.sock", d->opt.run_dir);
-    struct leasing_options o = {.d = d, .path = d->guard_path, .program = d->opt.guard};
+    struct leasing_options o = {
+        .d = d, .path = d->guard_path, .program = d->opt.guard, .watchdog = d->opt.watchdog};
     d->leasing = leasing_new(&o);
 }
 

@@ -16,6 +16,7 @@
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
  *   control_ha.c  the master's controller of fences and restarts
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
+ *   guarantee.c what ends the guests when the lease does, told to the pool
  *   release.c  an orderly end that gives the lease back
  *   notes.c    figures and progress from host to host, outside the log
  */
@@ -48,6 +49,7 @@ struct daemon_options {
     const char *migrate_address; /* Address for migration streams; "": the one of `listen`. */
     const char *emulator;        /* qemu: its program; "" for the default. */
     const char *guard;           /* quorate-guard. */
+    const char *watchdog;        /* Device of the watchdog behind the guard; "" for none. */
     const char *lab_gates;       /* For tests: see agent_gate.c; "" for none. */
     uint32_t memory_mib;         /* Memory for guests; 0: what the machine has. */
     uint32_t election_ms;
@@ -129,6 +131,10 @@ struct daemon {
     uv_signal_t sigint;
     int closing; /* Parts that still have to say they are closed. */
     bool stopping;
+    enum guarantee guarantee; /* What this host has now (guarantee.c). */
+    uint64_t guaranteed_ms;   /* It had one then. */
+    uint64_t guarantee_at_ms; /* No report of it before. */
+    bool guarantee_proposing;
     bool stop_due;             /* A client asked for the end; it is answered first. */
     bool released;             /* This host's word that it let go is proposed. */
     uint64_t release_until_ms; /* It lets go of its guarded guests until then, and stops; or 0. */
@@ -144,6 +150,9 @@ void daemon_stop(struct daemon *d);
 /* The same, but first let go of the guarded guests, so that they are started elsewhere at once. */
 void daemon_release(struct daemon *d);
 void release_tick(struct daemon *d, uint64_t now_ms);
+
+/* --- guarantee.c */
+void guarantee_tick(struct daemon *d, uint64_t now_ms);
 
 /* After entries were applied and committed, from machine.c. */
 void daemon_applied(struct daemon *d);

@@ -251,6 +251,7 @@ struct leasing *leasing_new(const struct leasing_options *options)
                                .clock = l->d->clock,
                                .path = options->path,
                                .program = options->program,
+                               .watchdog = options->watchdog,
                                .changed = warden_changed,
                                .ctx = l};
     l->warden = warden_new(&o);

@@ -13,8 +13,9 @@ struct leasing;
 
 struct leasing_options {
     struct daemon *d;
-    const char *path;    /* The guard's socket; texts are borrowed. */
-    const char *program; /* quorate-guard. */
+    const char *path;     /* The guard's socket; texts are borrowed. */
+    const char *program;  /* quorate-guard. */
+    const char *watchdog; /* Its device; NULL or "": none. */
 };
 
 struct leasing *leasing_new(const struct leasing_options *options);

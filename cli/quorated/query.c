@@ -195,6 +195,7 @@ static bool rows_host(struct rows *r, const struct host *h)
     row.evacuation = h->evacuation;
     row.fenced = h->fenced;
     row.held = h->held;
+    row.guarantee = h->guarantee;
     host_figures(r, h, &row);
     return rows_put(r, &row, h->name);
 }

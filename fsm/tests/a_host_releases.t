@@ -23,3 +23,13 @@ when host_report name=h2 raft_id=2 incarnation=2 memory_mib=1024
 when host_release name=h2 raft_id=2 incarnation=1
 then STALE
 then guest db1 state=starting host=h2
+
+# What ends its guests with their lease, by the word of its present daemon.
+then host h1 guarantee=none
+when host_guarantee name=h1 raft_id=1 incarnation=1 guarantee=guard
+then event host.guarantee h1 detail=guard
+then host h1 guarantee=guard
+when host_guarantee name=h1 raft_id=1 incarnation=2 guarantee=watchdog
+then STALE
+when host_guarantee name=h1 raft_id=1 incarnation=1 guarantee=guard
+then no event host.guarantee

@@ -103,6 +103,7 @@ incarnation         0
 evacuation          0
 fenced              off
 held                off
+guarantee           none
 [0]
 $ quorate info
 name                h2
@@ -126,6 +127,7 @@ incarnation         0
 evacuation          0
 fenced              off
 held                off
+guarantee           none
 [0]
 @ blank
 $ quorate info
