@@ -52,6 +52,7 @@ enum peers_channel {
 struct peers_self {
     struct id pool;
     uint64_t raft_id;
+    uint64_t nonce; /* Of this start of its program; 0: whatever is given. Not on the wire here. */
     uint64_t incarnation;
     char name[LIMIT_NAME + 1];
     char address[LIMIT_ADDRESS + 1]; /* Where the others reach it. */

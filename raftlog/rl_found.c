@@ -244,7 +244,7 @@ static int recover_rest(struct raftlog *rl,
     }
     rl->snapshot_index = found->any ? m->index : 0;
     int rc = found->any ? load_machine(rl, m, found->name, e) : 0;
-    rc = rc == 0 ? guard_start(&rl->guard, e) : rc;
+    rc = rc == 0 ? guard_start(&rl->guard, rng_u64(&rl->rng) | 1, e) : rc;
     if (rc == 0 && found->any && !log_reaches(l, m)) {
         rc = restart_log(rl, m->index, m->term, e);
         found_cut(l, 0);
@@ -357,13 +357,13 @@ int rl_recover(struct raftlog *rl, struct err *ret_refused, struct err *e)
         return rc;
     }
     (void)err_set(ret_refused, rc, "%s: %s", rl->dir, e->msg);
+    disk_os_close(rl->disk, ignore_closed, NULL); /* First: the log makes segments ahead. */
     wal_free(rl->wal);
     rl->wal = NULL;
     rl_close_files(rl);
     rl->guard = (struct guard){0};
     rl->vote = (struct vote){0};
     rc = set_aside(rl, e);
-    disk_os_close(rl->disk, ignore_closed, NULL);
     rc = rc == 0 ? open_disk(rl, e) : rc;
     return rc == 0 ? recover_dir(rl, e) : rc;
 }
@@ -386,7 +386,8 @@ void rl_condemn(struct raftlog *rl, const char *why)
 static int become_member(struct raftlog *rl, struct err *e)
 {
     struct node_recovered r = {.term = rl->vote.term, .vote = rl->vote.vote, .first_index = 1};
-    int rc = guard_found(&rl->guard, &rl->becoming_pool, rl->name, rl->becoming_id, e);
+    int rc = guard_found(&rl->guard, &rl->becoming_pool, rl->name, rl->becoming_id,
+                         rng_u64(&rl->rng) | 1, e);
     rc = rc == 0 ? node_begin(rl, &r, e) : rc;
     if (rc == 0) {
         rl_net_self(rl);
@@ -440,7 +441,9 @@ static void founding_done(struct wal_append *a, int code)
                                .type = NODE_CHANGE};
     struct node_recovered r = {.term = 1, .first_index = 1, .entries = &first, .n = 1};
     int rc = code != 0 ? err_set(&e, code, "found a pool: %s", err_text(code)) : 0;
-    rc = rc == 0 ? guard_found(&rl->guard, &rl->becoming_pool, rl->name, 1, &e) : rc;
+    rc = rc == 0
+             ? guard_found(&rl->guard, &rl->becoming_pool, rl->name, 1, rng_u64(&rl->rng) | 1, &e)
+             : rc;
     rc = rc == 0 ? node_begin(rl, &r, &e) : rc;
     buf_done(&rl->founding_conf);
     if (rc != 0) {

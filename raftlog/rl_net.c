@@ -158,7 +158,8 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
         return refuse(text, ERR_STALE, "this host is another member now");
     }
     if (guard_check_peer(&rl->guard, hello->from.raft_id, hello->from.incarnation, hello->nonce,
-                         &e) != 0) {
+                         &e) != 0 ||
+        guard_told(&rl->guard, &e) != 0) { /* The answer tells it. */
         return refuse(text, e.code, e.msg);
     }
     struct rl_peer *p = peer_make(rl, hello->from.raft_id, hello->from.address);
@@ -264,6 +265,9 @@ static void on_answer(void *ctx,
         rl_fatal(rl, &e);
         return;
     }
+    if (answer->code == 0) {
+        (void)guard_told(&rl->guard, &e); /* Else the same start is told again, by its nonce. */
+    }
     if (answer->code == 0 && channel == PEERS_CONTROL) {
         p->out_up = true;
         p->incarnation = answer->incarnation;
@@ -301,7 +305,7 @@ static struct peers_self self_of(const struct raftlog *rl)
 {
     const struct guard_record *g = &rl->guard.record;
     struct peers_self self = {
-        .pool = g->pool, .raft_id = g->raft_id, .incarnation = g->incarnation};
+        .pool = g->pool, .raft_id = g->raft_id, .nonce = g->nonce, .incarnation = g->incarnation};
     (void)str_copy(self.name, sizeof self.name, rl->name);
     (void)str_copy(self.address, sizeof self.address, rl->listen);
     return self;

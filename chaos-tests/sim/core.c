@@ -166,8 +166,8 @@ static const char *guests_lack(struct vhost *h, uint64_t core, char *to, size_t 
                            "%s, of the core, does not have guest %s running, which is %s on %s "
                            "under epoch %llu%s",
                            h->m.name, g.name, enum_guest_state.names[g.state],
-                           g.host[0] == '\0' ? "no host" : g.host,
-                           (unsigned long long)g.run_epoch, g.guarded ? ", guarded" : "");
+                           g.host[0] == '\0' ? "no host" : g.host, (unsigned long long)g.run_epoch,
+                           g.guarded ? ", guarded" : "");
             what = to;
         }
     }

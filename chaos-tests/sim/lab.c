@@ -14,12 +14,15 @@
 #include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/opinions.h"
+#include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
+#include "chaos-tests/sim/watcher.h"
 #include "chaos-tests/sim/workload_impl.h"
 #include "chaos-tests/sim/written.h"
 #include "fsm/commands.h"
@@ -191,6 +194,7 @@ static void boot(void)
         vhost_start(&lab.hosts[i]);
     }
     workload_begin();
+    watcher_begin();
     world_run(NS_PER_S);
     workload_form();
     uint64_t limit_ns = world.now_ns + FORM_S * NS_PER_S;
@@ -230,6 +234,7 @@ static void safety(void)
     lab.phase = LAB_SAFETY;
     record_phase(PHASE_SAFETY, ALL);
     workload_start();
+    watcher_start();
     faults_begin();
     plan_start();
     world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
@@ -359,6 +364,8 @@ bool lab_boot(const struct lab_options *o)
     data_begin();
     observe_begin();
     written_begin();
+    opinions_begin();
+    permits_begin();
     boot();
     return lab.failure[0] == '\0';
 }
@@ -397,10 +404,13 @@ void lab_end(void)
         vhost_done(&lab.hosts[i]);
     }
     workload_end();
+    watcher_end();
     vguard_end();
     truth_end();
     observe_end();
     written_end();
+    opinions_end();
+    permits_end();
     vnet_end();
     vsys_end();
     world_end();

@@ -9,6 +9,7 @@
 
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vguard.h"
@@ -102,6 +103,7 @@ static void copy_gone(struct copy *c)
     record_copy(c, COPY_GONE);
     world_note('g', c->host, c->epoch);
     *c = (struct copy){0};
+    permits_gone(was.host, &was.uuid, was.epoch);
     vguard_gone(was.host, &was.uuid, was.epoch);
 }
 

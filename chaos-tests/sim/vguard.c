@@ -185,6 +185,12 @@ static void obey(struct guard *g, const struct guard_msg *m)
     wind(g);
 }
 
+bool vguard_answers_for(uint32_t host, const struct id *uuid, uint64_t epoch)
+{
+    struct guard *g = &guards[host];
+    return guard_find(&g->table, uuid, epoch) != NULL || guard_find(&g->left, uuid, epoch) != NULL;
+}
+
 void vguard_gone(uint32_t host, const struct id *uuid, uint64_t epoch)
 {
     struct guard *g = &guards[host];

@@ -29,10 +29,10 @@ struct dir {
     struct vevent deliver; /* Of the first. */
     struct vevent room;    /* The sender learns of room at the receiver. */
     struct vevent probe;   /* It asks whether there is some, or anybody. */
-    uint32_t probes; /* Unanswered ones, in a row. */
-    uint32_t asks;   /* All, while there is no room. */
-    size_t window;      /* Bytes the sender may still send, as it knows. */
-    size_t window_next; /* As it will know. */
+    uint32_t probes;       /* Unanswered ones, in a row. */
+    uint32_t asks;         /* All, while there is no room. */
+    size_t window;         /* Bytes the sender may still send, as it knows. */
+    size_t window_next;    /* As it will know. */
     uint64_t line_free_ns;
     uint64_t last_at_ns; /* Bytes arrive in order. */
     uint64_t acked_ns;   /* When the receiver last got something. */

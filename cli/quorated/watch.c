@@ -64,10 +64,16 @@ static void waiter_look(struct waiter *w, bool at_deadline)
     }
 }
 
+static void waiter_gone(struct rpc_request *rq);
+
 static void waiter_read_done(struct raftlog_read *r, int code)
 {
     struct waiter *w = r->user;
     w->reading = false;
+    if (w->rq->client == NULL) { /* It hung up meanwhile. */
+        waiter_gone(w->rq);
+        return;
+    }
     if (code != 0) {
         struct err e;
         (void)err_set(&e, code, "%s", err_text(code));
@@ -240,6 +246,10 @@ static void follower_read_done(struct raftlog_read *r, int code)
 {
     struct follower *f = r->user;
     f->reading = false;
+    if (f->rq->client == NULL) { /* It hung up meanwhile. */
+        follower_end(f, ERR_CANCELLED, "the client is gone");
+        return;
+    }
     if (code != 0) {
         follower_end(f, code, err_text(code));
         return;

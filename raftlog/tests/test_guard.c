@@ -255,7 +255,7 @@ static struct guard guard_founded(struct bench *b)
     struct id pool = pool_id(9);
     assert_int_equal(guard_open(&g, b->disk, &e), 0);
     assert_int_equal(g.record.raft_id, 0);
-    assert_int_equal(guard_found(&g, &pool, "h2", 2, &e), 0);
+    assert_int_equal(guard_found(&g, &pool, "h2", 2, 11, &e), 0);
     return g;
 }
 
@@ -266,14 +266,22 @@ static void the_guard_keeps_who_it_is_and_counts_starts(void **state)
     struct guard g = guard_founded(&b);
     struct err e = {0};
     struct id pool = pool_id(9);
-    assert_int_equal(guard_found(&g, &pool, "h2", 3, &e), ERR_STATE);
+    assert_int_equal(guard_found(&g, &pool, "h2", 3, 11, &e), ERR_STATE);
     guard_acked(&g, 4, 77);
     guard_save_soon(&g);
     simdisk_drain(b.sd);
     guard_done(&g);
     bench_cut(&b);
     assert_int_equal(guard_open(&g, b.disk, &e), 0);
-    assert_int_equal(guard_start(&g, &e), 0);
+    assert_int_equal(guard_start(&g, 12, &e), 0);
+    assert_int_equal(g.record.incarnation, 1); /* Nobody heard of the first one. */
+    assert_int_equal(g.record.nonce, 11);
+    assert_int_equal(guard_told(&g, &e), 0);
+    guard_done(&g);
+    bench_cut(&b);
+    assert_int_equal(guard_open(&g, b.disk, &e), 0);
+    assert_int_equal(guard_start(&g, 12, &e), 0);
+    assert_int_equal(g.record.nonce, 12);
     assert_true(id_equal(&g.record.pool, &pool));
     assert_string_equal(g.record.name, "h2");
     assert_int_equal(g.record.raft_id, 2);

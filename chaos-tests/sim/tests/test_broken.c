@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/mp.h"
 #include "core/util.h"
 
 #include "chaos-tests/sim/data.h"
@@ -15,6 +16,7 @@
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
 #include "chaos-tests/sim/vguard.h"
+#include "chaos-tests/sim/vloop.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/workload_impl.h"
 #include "cli/quorated/daemon.h"
@@ -335,6 +337,65 @@ static void an_old_copy_of_its_data_makes_a_host_begin_anew(void **state)
     }
 }
 
+static void nothing_to_say(void *ctx, int code, const struct rpc_msg *m)
+{
+    (void)ctx;
+    (void)code;
+    (void)m;
+}
+
+static void part_all(bool cut)
+{
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        for (uint32_t k = 0; k < lab.o.hosts; k++) {
+            vnet_link(i, k)->cut = cut && i != k;
+        }
+    }
+}
+
+static void call(struct vclient *c, uint32_t host, const char *method, const char *key)
+{
+    struct buf params = {0};
+    mp_put_map(&params, 2);
+    mp_put_str(&params, key);
+    mp_put_uint(&params, 1);
+    mp_put_str(&params, "follow");
+    mp_put_bool(&params, true);
+    vclient_call(c, host, method, &params, 5000, nothing_to_say, NULL);
+    buf_done(&params);
+}
+
+/* 3 hosts, seed 49: a daemon told an event to a client that had gone while it waited for its read.
+ */
+static void a_client_may_hang_up_while_a_host_reads_for_it(void **state)
+{
+    (void)state;
+    boot();
+    create("web", "h1", false);
+    struct vclient *c = &wl.workers[1].c;
+    for (int i = 0; i < 5; i++) {
+        part_all(true);
+        struct proc *before = proc_enter(c->proc);
+        for (uint32_t host = 0; host < lab.o.hosts; host++) {
+            call(c, host, "events", "after");
+            call(c, host, "wait", "op");
+        }
+        proc_leave(before);
+        vloop_replan(c->proc);
+        world_run(world.now_ns + 20 * NS_PER_MS);
+        before = proc_enter(c->proc);
+        for (uint32_t host = 0; host < lab.o.hosts; host++) {
+            vclient_hang_up(c, host);
+        }
+        proc_leave(before);
+        vloop_replan(c->proc);
+        world_run(world.now_ns + 20 * NS_PER_MS);
+        part_all(false);
+        run_s(2);
+    }
+    is_whole();
+}
+
 /* 5 hosts, seed 400241: half a vote's file was left, which no later try would take. */
 static void a_join_that_fails_is_tried_again(void **state)
 {
@@ -402,6 +463,7 @@ int main(void)
         TEST(a_store_that_fails_in_a_stop_does_not_hold_it_up),
         TEST(a_sender_without_room_learns_that_nobody_is_there),
         cmocka_unit_test(an_old_copy_of_its_data_makes_a_host_begin_anew),
+        TEST(a_client_may_hang_up_while_a_host_reads_for_it),
         cmocka_unit_test(a_join_that_fails_is_tried_again),
         cmocka_unit_test(rotten_bits_are_never_used),
         TEST(a_forgotten_connection_is_given_up),
