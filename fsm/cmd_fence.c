@@ -206,6 +206,28 @@ void cmd_host_guarantee(struct apply *a, const void *record)
     }
 }
 
+/* Off, says its power controller: nothing runs there. The host must be silent since before that,
+ * and no later daemon may have reported: it lives then, whatever was said. */
+void cmd_host_power(struct apply *a, const void *record)
+{
+    const struct cmd_host_power *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id) ||
+        !is_of_daemon(a, &h, c->incarnation)) {
+        return;
+    }
+    if (!c->off) {
+        emit_host(a, "host.power_failed", &h, c->detail);
+        return;
+    }
+    if (h.state != HOST_DOWN) {
+        (void)reject_state(a, "host", h.name, "heard", h.state);
+        return;
+    }
+    emit_host(a, "host.power_off", &h, c->detail);
+    fence(a, &h, /*all=*/true, /*counts=*/true, "power");
+}
+
 /* The word of a daemon that begins nothing guarded any more. The next daemon begins nothing guarded
  * before its report is applied, and with that this word is stale. */
 void cmd_host_release(struct apply *a, const void *record)

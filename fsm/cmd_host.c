@@ -188,6 +188,11 @@ void cmd_host_set(struct apply *a, const void *record)
         bad = bad == NULL && !address_ok(c->address) ? "address" : bad;
         (void)str_copy(h.address, sizeof h.address, c->address);
     }
+    if (c->power_target[0] != '\0') {
+        memset(h.power_target, 0, sizeof h.power_target);
+        (void)str_copy(h.power_target, sizeof h.power_target,
+                       strcmp(c->power_target, "none") == 0 ? "" : c->power_target);
+    }
     if (bad != NULL) {
         reject_field(a, bad);
         return;

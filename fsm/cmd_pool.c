@@ -101,6 +101,21 @@ static bool set_budget(struct apply *a, const struct cmd_pool_set *c, struct poo
                                                                              : NULL);
 }
 
+/* A program by its whole path; "none" for no program. */
+static bool set_power(struct apply *a, const struct cmd_pool_set *c, struct pool *p)
+{
+    bool none = strcmp(c->power_command, "none") == 0;
+    if (c->power_command[0] != '\0' && c->power_command[0] != '/' && !none) {
+        reject_field(a, "power_command");
+        return false;
+    }
+    if (c->power_command[0] != '\0') {
+        memset(p->power_command, 0, sizeof p->power_command);
+        (void)str_copy(p->power_command, sizeof p->power_command, none ? "" : c->power_command);
+    }
+    return set_u32(a, "power_timeout_ms", c->power_timeout_ms, &p->power_timeout_ms);
+}
+
 void cmd_pool_set(struct apply *a, const void *record)
 {
     const struct cmd_pool_set *c = record;
@@ -126,7 +141,7 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "migrate_timeout_ms", c->migrate_timeout_ms, &p.migrate_timeout_ms) ||
         !set_u32(a, "events_kept", c->events_kept, &p.events_kept) ||
         !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p) ||
-        !set_budget(a, c, &p)) {
+        !set_budget(a, c, &p) || !set_power(a, c, &p)) {
         return;
     }
     set_count("vcpu_percent", c->vcpu_percent, &p.vcpu_percent);

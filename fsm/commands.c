@@ -126,6 +126,9 @@ SCHEMA_DEFINE(cmd_host_release, CMD_host_release)
 #define SCHEMA_RECORD cmd_host_guarantee
 SCHEMA_DEFINE(cmd_host_guarantee, CMD_host_guarantee)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_power
+SCHEMA_DEFINE(cmd_host_power, CMD_host_power)
+#undef SCHEMA_RECORD
 
 const struct command commands[] = {
 #define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \

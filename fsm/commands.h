@@ -45,7 +45,9 @@ extern const struct enum_names enum_guest_report_what;
     F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although a guest that has it could run on one host only") \
     F(u32,  fence_hosts,     _,          OPT,    0,  65,            65,   "",    "Most hosts that are fenced by lease without an operator, unless fence_percent allows more") \
     F(u32,  fence_percent,   _,          OPT,    0,  101,           101,  "%",   "The same as a share of the pool; the larger of the two holds") \
-    F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count")
+    F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count") \
+    F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; none for none") \
+    F(u32,  power_timeout_ms, _,         OPT,    0,  300000,        0,    "ms",  "It is given up after that")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -64,7 +66,8 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  can_master,      _,          OPT,    0,  3,             0,    "",    "on or off: may become master") \
     F(str,  can_utility,     _,          OPT,    0,  3,             0,    "",    "on or off: does copying and converting") \
     F(str,  can_run,         _,          OPT,    0,  3,             0,    "",    "on or off: runs guests") \
-    F(str,  address,         _,          OPT,    0,  LIMIT_ADDRESS, 0,    "",    "New address")
+    F(str,  address,         _,          OPT,    0,  LIMIT_ADDRESS, 0,    "",    "New address") \
+    F(str,  power_target,    _,          OPT,    0,  LIMIT_NAME,    0,    "",    "What the power-off program calls it; none for nothing")
 #define CMD_host_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
@@ -204,6 +207,12 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
     F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that let go; a later one may have begun anew")
+#define CMD_host_power(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Of its daemon when the program began; a later one lives") \
+    F(bool, off,             _,          OPT,    0,  1,             0,    "",    "The program said that it is off") \
+    F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What it printed")
 #define CMD_host_guarantee(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \

@@ -117,6 +117,38 @@ daemon_start "$host"
 eventually 30 "the pool is whole" pool_is_whole
 expect_beating ha1
 
+# --- a power controller's word is a proof, long before the lease would be
+
+cat >"$LAB_DIR/off" <<EOS
+#!/bin/bash
+: >"$LAB_DIR/asked.\$2"
+until [[ -e $LAB_DIR/dark.\$2 ]]; do sleep 0.05; done
+echo "outlet \$3 of \$2 is off"
+EOS
+chmod 755 "$LAB_DIR/off"
+for h in h1 h2 h3; do on_pool host set "$h" --power-target "rack-$h" >/dev/null; done
+on_pool pool set --lease 30s --power-command "$LAB_DIR/off" >/dev/null
+host=$(guest_field ha1 host)
+[[ $(master_name) != "$host" ]] || on_pool pool transfer "$(host_but "$host")" >/dev/null
+eventually 30 "$host is not master" master_is_not "$host"
+isolate_host "$host"
+begin=$(now_ms)
+eventually 20 "the master asks for the power of $host" test -e "$LAB_DIR/asked.$host"
+check "before it is off nothing is started elsewhere" test "$(other_field "$host" ha1 host)" = "$host"
+power_cut "$host"
+: >"$LAB_DIR/dark.$host"
+eventually 20 "ha1 runs elsewhere" runs_not_on "$host" ha1
+powered=$(($(now_ms) - begin))
+check "long before the lease was over" test "$powered" -lt 20000
+power_events() { other "$host" events --limit 0 --json | rows | jq -r 'select(.kind == "host.power_off") | "\(.subject): \(.detail)"'; }
+check "its words are in the event" test "$(power_events)" = "$host: outlet rack-$host of $host is off"
+heal_network
+rm "$LAB_DIR"/asked.* "$LAB_DIR"/dark.*
+on_pool pool set --power-command none --lease 3s >/dev/null
+daemon_start "$host"
+eventually 30 "the pool is whole" pool_is_whole
+expect_beating ha1
+
 for g in ha1 ha2 plain; do expect_single "$g"; done
 expect_equal_hashes
-figures "ms from host stop --guests=release until both guests were started elsewhere: $released"
+figures "ms from host stop --guests=release until both guests were started elsewhere: $released; from the cut to the start elsewhere by power: $powered"

@@ -522,6 +522,7 @@ void daemon_stop(struct daemon *d)
     log_line(LOG_INFO, "stopping", NULL);
     (void)uv_timer_stop(&d->tick);
     watch_close(d);
+    control_stop(d->control);
     d->closing = 5;
     leasing_close(d->leasing, part_closed, d);
     agent_stop(d->agent, part_closed, d);

@@ -232,6 +232,8 @@ void watch_close(struct daemon *d);
 /* --- control.c */
 struct control *control_new(struct daemon *d);
 struct control *control_free(struct control *c);
+/* Nothing of it is under way on the loop any more. */
+void control_stop(struct control *c);
 void control_tick(struct control *c, uint64_t now_ms);
 
 /* --- notes.c */
