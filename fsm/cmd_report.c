@@ -216,6 +216,8 @@ static void op_failed(struct report *r)
     case OP_START:
     case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
     case OP_EVACUATE:
+    case OP_RETURN:
+    case OP_RESTART:
     case OP_MIGRATE: break;
     }
     end_op(r, OP_FAILED, code_or(r, ERR_HYPERVISOR));

@@ -187,6 +187,16 @@ void fsm_count(struct fsm_view *v, struct fsm_counts *ret);
  * is proposed, and may lag or lead every host's clock. */
 uint64_t fsm_log_time(struct fsm_view *v);
 
+/* How many hosts leases may fence without an operator, and how many that is by the view's log time
+ * (pool settings fence_*): those that are fenced by lease, not heard again, and not longer ago than
+ * the window. */
+struct fence_budget {
+    uint32_t limit;
+    uint32_t used;
+    uint32_t held; /* Hosts that wait for it, or for an operator. */
+};
+void fsm_fence_budget(struct fsm_view *v, struct fence_budget *ret);
+
 /* --- snapshots */
 
 /* Write every row of the view as a stream (format in fsm/README.md: header, zstd frames of rows,

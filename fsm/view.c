@@ -240,6 +240,15 @@ uint64_t fsm_log_time(struct fsm_view *v)
     return of(v)->sys.now_ms;
 }
 
+void fsm_fence_budget(struct fsm_view *v, struct fence_budget *ret)
+{
+    struct pool pool;
+    *ret = (struct fence_budget){.limit = 0};
+    if (fsm_get_pool(v, &pool) == 0) {
+        *ret = rows_fence_budget(of(v)->t, &pool, fsm_log_time(v));
+    }
+}
+
 void fsm_count(struct fsm_view *v, struct fsm_counts *ret)
 {
     const struct sys *s = &of(v)->sys;

@@ -154,16 +154,26 @@ void vhost_start(struct vhost *h)
     }
 }
 
-void vhost_stop(struct vhost *h)
+static void end_daemon(struct vhost *h, void (*how)(struct daemon *d))
 {
     h->wanted = false;
     vevent_clear(&h->manage);
     if (h->proc != NULL) {
         struct proc *before = proc_enter(h->proc);
-        daemon_stop(h->daemon);
+        how(h->daemon);
         proc_leave(before);
         vloop_replan(h->proc);
     }
+}
+
+void vhost_stop(struct vhost *h)
+{
+    end_daemon(h, daemon_stop);
+}
+
+void vhost_release(struct vhost *h)
+{
+    end_daemon(h, daemon_release);
 }
 
 void vhost_kill(struct vhost *h, uint64_t back_ms)

@@ -32,6 +32,8 @@ void vhost_done(struct vhost *h);
 /* The service is (not) to run. Starting is immediate, stopping is graceful. */
 void vhost_start(struct vhost *h);
 void vhost_stop(struct vhost *h);
+/* The same, and it lets go of its protected guests first. */
+void vhost_release(struct vhost *h);
 
 /* kill -9 of the daemon; started again after `back_ms` (0: by the service manager's own delay). */
 void vhost_kill(struct vhost *h, uint64_t back_ms);

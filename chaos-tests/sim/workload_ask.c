@@ -108,6 +108,26 @@ static void ask_set_master(struct worker *w)
     ask_record(w, COMMAND_pool_set_master, &r, -1);
 }
 
+/* The guests of a host leave it, or those that left it come back. */
+static void ask_moves(struct worker *w)
+{
+    const char *host = lab.hosts[rng_below(&w->rng, lab.o.hosts)].m.name;
+    if (rng_below(&w->rng, 2) == 0) {
+        struct cmd_host_evacuate r;
+        schema_init(command_by_number(COMMAND_host_evacuate)->schema, &r);
+        (void)str_copy(r.name, sizeof r.name, host);
+        r.force = true;
+        ask_record(w, COMMAND_host_evacuate, &r, -1);
+    } else {
+        struct cmd_host_maintenance r;
+        schema_init(command_by_number(COMMAND_host_maintenance)->schema, &r);
+        (void)str_copy(r.name, sizeof r.name, host);
+        (void)str_copy(r.mode, sizeof r.mode, "off");
+        r.move_back = true;
+        ask_record(w, COMMAND_host_maintenance, &r, -1);
+    }
+}
+
 /* A record of nonsense within its limits. */
 static void ask_nonsense(struct worker *w)
 {
@@ -144,6 +164,8 @@ void choose_ask(struct worker *w)
         ask_migrate(w);
     } else if (n < 94) {
         ask_set_master(w);
+    } else if (n < 96) {
+        ask_moves(w);
     } else {
         ask_nonsense(w);
     }

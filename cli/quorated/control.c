@@ -7,7 +7,8 @@
  *   deadlines  operations that took too long are ended
  *   checks     the state hash of a recent index goes through the log, for all to compare
  *   high availability: control_ha.h
- *   evacuate   hosts that are to be empty are emptied (control_evacuate.c)
+ *   power      hosts that are down are powered off, where there is a program for it
+ * (control_power.c) evacuate   hosts that are to be empty are emptied (control_evacuate.c)
  *   mastership goes to the preferred master when that is healthy
  */
 
@@ -20,6 +21,7 @@
 
 #include "cli/quorated/control_evacuate.h"
 #include "cli/quorated/control_ha.h"
+#include "cli/quorated/control_power.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/deadlines.h"
 
@@ -35,6 +37,7 @@ struct control {
     uint64_t transfer_at_ms;
     struct deadlines deadlines;
     struct control_ha *ha;
+    struct control_power *power;
     struct evacuate evacuate;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
@@ -46,6 +49,7 @@ struct control *control_new(struct daemon *d)
     struct control *c = mem_new(1, sizeof *c);
     c->d = d;
     c->ha = control_ha_new(d);
+    c->power = control_power_new(d);
     c->evacuate.d = d;
     return c;
 }
@@ -55,6 +59,7 @@ struct control *control_free(struct control *c)
     if (c != NULL) {
         deadlines_clear(&c->deadlines);
         c->ha = control_ha_free(c->ha);
+        c->power = control_power_free(c->power);
     }
     free(c);
     return NULL;
@@ -325,6 +330,11 @@ control_mastership(struct control *c, struct fsm_view *v, const struct census *s
     }
 }
 
+void control_stop(struct control *c)
+{
+    control_power_rest(c->power);
+}
+
 void control_tick(struct control *c, uint64_t now_ms)
 {
     struct raftlog_status st;
@@ -333,6 +343,7 @@ void control_tick(struct control *c, uint64_t now_ms)
         c->leading_since_ms = 0;
         deadlines_clear(&c->deadlines);
         control_ha_rest(c->ha);
+        control_power_rest(c->power);
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -354,5 +365,6 @@ void control_tick(struct control *c, uint64_t now_ms)
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     control_ha_tick(c->ha, v, now_ms);
+    control_power(c->power, v, now_ms);
     (void)fsm_view_close(v);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -124,7 +125,7 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
     uint64_t to = 0;
     if (p->host[0] != '\0') {
         struct fsm_view *v = fsm_view_open(d->fsm);
-        struct host host;
+        struct host host = {0};
         struct err e;
         int rc = v == NULL ? daemon_no_view(d, &e) : fsm_get_host(v, p->host, &host);
         if (v != NULL && rc != 0) {
@@ -143,6 +144,28 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
     rpc_reply(rq, &out);
 }
 
+/* Lets this daemon end. Asked of the host itself: nobody can be stopped by mistake for another. */
+static void serve_stop(struct daemon *d, struct rpc_request *rq, const struct params *p)
+{
+    struct err e = {0};
+    bool release = strcmp(p->name, "release") == 0;
+    if (strcmp(p->host, d->opt.name) != 0 || (p->name[0] != '\0' && !release)) {
+        (void)err_set(&e, ERR_INVALID, "stop: this is host %s, and its guests are left or released",
+                      d->opt.name);
+        serve_fail(rq, &e);
+        return;
+    }
+    CLEANUP(buf_done) struct buf out = {0};
+    mp_put_map(&out, 0);
+    rpc_reply(rq, &out);
+    log_line(LOG_INFO, "asked_to_stop", "user", rq->user, NULL);
+    if (release) {
+        daemon_release(d);
+    } else {
+        d->stop_due = true;
+    }
+}
+
 struct method {
     const char *name;
     void (*serve)(struct daemon *d, struct rpc_request *rq, const struct params *p);
@@ -153,7 +176,7 @@ static const struct method methods[] = {
     {"hello", serve_hello, false},      {"found", command_found, false},
     {"command", command_serve, true},   {"query", query_serve, true},
     {"wait", watch_wait, true},         {"events", watch_events, true},
-    {"transfer", serve_transfer, true},
+    {"transfer", serve_transfer, true}, {"stop", serve_stop, false},
 };
 
 static const struct method *method_find(const char *name)
