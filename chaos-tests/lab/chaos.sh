@@ -115,7 +115,7 @@ audit_build() {
         ;;
     *)
         [[ -e $dir/build.ninja ]] || cmake -S "$LAB_ROOT" -B "$dir" -G Ninja -DCMAKE_C_COMPILER="${name%-*}" \
-            -DCMAKE_BUILD_TYPE= -DCMAKE_C_FLAGS="-${name#*-} -g -Wno-error" >&2 || return
+            -DCMAKE_BUILD_TYPE= -DCMAKE_C_FLAGS="-${name#*-} -g" >&2 || return
         ninja -C "$dir" -j "$(jobs_here)" quorate-sim | compiler_output >&2
         ;;
     esac
