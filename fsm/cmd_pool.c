@@ -139,6 +139,7 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "host_timeout_ms", c->host_timeout_ms, &p.host_timeout_ms) ||
         !set_u32(a, "start_timeout_ms", c->start_timeout_ms, &p.start_timeout_ms) ||
         !set_u32(a, "migrate_timeout_ms", c->migrate_timeout_ms, &p.migrate_timeout_ms) ||
+        !set_u32(a, "voter_timeout_ms", c->voter_timeout_ms, &p.voter_timeout_ms) ||
         !set_u32(a, "events_kept", c->events_kept, &p.events_kept) ||
         !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p) ||
         !set_budget(a, c, &p) || !set_power(a, c, &p)) {

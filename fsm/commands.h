@@ -47,7 +47,8 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  fence_percent,   _,          OPT,    0,  101,           101,  "%",   "The same as a share of the pool; the larger of the two holds") \
     F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count") \
     F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; none for none") \
-    F(u32,  power_timeout_ms, _,         OPT,    0,  300000,        0,    "ms",  "It is given up after that")
+    F(u32,  power_timeout_ms, _,         OPT,    0,  300000,        0,    "ms",  "It is given up after that") \
+    F(u32,  voter_timeout_ms, _,         OPT,    0,  86400000,      0,    "ms",  "A voter that is silent for so long is replaced by a standby")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \

@@ -162,7 +162,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  fence_percent,   _,          OPT,    0,  100,           25,   "%",   "The same as a share of the pool; the larger of the two holds") \
     F(u32,  fence_window_ms, _,          OPT,    10000, 86400000,   600000, "ms", "Within so long; a host that was heard again does not count") \
     F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; empty: none") \
-    F(u32,  power_timeout_ms, _,         OPT,    1000, 300000,      20000, "ms", "It is given up after that")
+    F(u32,  power_timeout_ms, _,         OPT,    1000, 300000,      20000, "ms", "It is given up after that") \
+    F(u32,  voter_timeout_ms, _,         OPT,    1000, 86400000,    300000, "ms", "A voter that is silent for so long is replaced by a standby")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

@@ -93,8 +93,10 @@ struct census {
     struct raftlog_member members[2 * LIMIT_HOSTS];
     uint32_t n_members;
     uint32_t voters;
-    uint32_t eligible; /* Hosts that may vote. */
-    uint32_t target;   /* Hosts that should. */
+    uint32_t eligible;          /* Hosts that may vote. */
+    uint32_t gone;              /* Voters that have been silent for too long, */
+    bool away[2 * LIMIT_HOSTS]; /* which these of members are. */
+    uint32_t target;            /* Hosts that should vote. */
 };
 
 static const struct host *host_of(const struct census *s, uint64_t raft_id)
@@ -117,7 +119,37 @@ static const struct raftlog_member *member_of(const struct census *s, uint64_t r
     return NULL;
 }
 
-static void census_take(struct control *c, struct fsm_view *v, struct census *s)
+static uint32_t odd(uint32_t n)
+{
+    return n == 0 ? 1 : n % 2 == 0 ? n - 1 : n;
+}
+
+uint32_t control_voters(uint32_t most, uint32_t eligible, uint32_t gone)
+{
+    /* Two that are gone are better missed than waited for: without their votes the rest can lose
+     * one more. One that is gone costs nothing, and its way back is shorter. Three are the least,
+     * where there are three: the majority of fewer is all of them. */
+    uint32_t away = gone / 2 * 2;
+    uint32_t all = (uint32_t)min_u64(eligible, most);
+    uint32_t present = (uint32_t)min_u64(eligible - min_u64(away, eligible), most);
+    uint32_t least = odd((uint32_t)min_u64(all, 3));
+    return odd(present) > least ? odd(present) : least;
+}
+
+/* A new master gives everybody the whole time to be heard. */
+static void
+find_gone(const struct control *c, struct census *s, uint32_t timeout_ms, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        const struct host *h = host_of(s, m->raft_id);
+        s->away[i] = m->role == RAFTLOG_VOTER && h != NULL && h->state == HOST_DOWN &&
+                     m->heard_ms > timeout_ms && now_ms - c->leading_since_ms > timeout_ms;
+        s->gone += s->away[i] ? 1 : 0;
+    }
+}
+
+static void census_take(struct control *c, struct fsm_view *v, struct census *s, uint64_t now_ms)
 {
     *s = (struct census){0};
     const char *after = "";
@@ -132,9 +164,12 @@ static void census_take(struct control *c, struct fsm_view *v, struct census *s)
         s->n_members++;
     }
     struct pool pool;
-    uint32_t most = fsm_get_pool(v, &pool) == 0 ? pool.voters : 1;
-    uint32_t n = s->eligible < most ? s->eligible : most;
-    s->target = n == 0 ? 1 : n % 2 == 0 ? n - 1 : n;
+    if (fsm_get_pool(v, &pool) != 0) {
+        s->target = 1;
+        return;
+    }
+    find_gone(c, s, pool.voter_timeout_ms, now_ms);
+    s->target = control_voters(pool.voters, s->eligible, s->gone);
 }
 
 static bool step_failed(const char *what, const char *host, const struct err *e)
@@ -215,24 +250,50 @@ static bool may_vote(const struct control *c,
            !m->blank && m->connected && m->match_index + MEMBER_LAG >= st->commit_index;
 }
 
-static bool set_voters(struct control *c, const struct census *s)
+static bool set_role(struct control *c, const struct raftlog_member *m, enum raftlog_role role)
 {
     struct err e = {0};
-    struct raftlog_status st;
-    raftlog_status(c->d->rl, &st);
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        const struct raftlog_member *m = &s->members[i];
-        bool promote = s->voters < s->target && may_vote(c, s, m, &st);
-        const struct host *h = host_of(s, m->raft_id);
-        bool demote = m->role == RAFTLOG_VOTER && m->raft_id != st.raft_id &&
-                      (s->voters > s->target || (h != NULL && !h->can_master && s->voters > 1));
-        if (promote || demote) {
-            int rc = raftlog_member_role(c->d->rl, m->raft_id,
-                                         promote ? RAFTLOG_VOTER : RAFTLOG_STANDBY, &e);
-            return rc == 0 || step_failed(promote ? "promote" : "demote", m->address, &e);
+    int rc = raftlog_member_role(c->d->rl, m->raft_id, role, &e);
+    return rc == 0 || step_failed(role == RAFTLOG_VOTER ? "promote" : "demote", m->address, &e);
+}
+
+/* One more voter, when there are too few, or for one that is gone. */
+static bool promote_one(struct control *c, const struct census *s, const struct raftlog_status *st)
+{
+    bool due = s->voters < s->target || (s->gone > 0 && s->voters == s->target);
+    for (uint32_t i = 0; due && i < s->n_members; i++) {
+        if (may_vote(c, s, &s->members[i], st)) {
+            return set_role(c, &s->members[i], RAFTLOG_VOTER);
         }
     }
     return false;
+}
+
+/* One voter less, when there are too many: one that is gone before one that is there. */
+static bool demote_one(struct control *c, const struct census *s, const struct raftlog_status *st)
+{
+    const struct raftlog_member *least = NULL;
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        const struct host *h = host_of(s, m->raft_id);
+        if (m->role != RAFTLOG_VOTER || m->raft_id == st->raft_id) {
+            continue;
+        }
+        if (s->voters > 1 && h != NULL && !h->can_master) {
+            return set_role(c, m, RAFTLOG_STANDBY);
+        }
+        if (s->voters > s->target && (least == NULL || s->away[i])) {
+            least = m;
+        }
+    }
+    return least != NULL && set_role(c, least, RAFTLOG_STANDBY);
+}
+
+static bool set_voters(struct control *c, const struct census *s)
+{
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    return promote_one(c, s, &st) || demote_one(c, s, &st);
 }
 
 static void control_members(struct control *c, const struct census *s)
@@ -353,7 +414,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     }
     static struct census census; /* Large; the loop has one thread. */
     struct fsm_view *v = fsm_look(c->d->fsm);
-    census_take(c, v, &census);
+    census_take(c, v, &census, now_ms);
     if (census.n_hosts == 0) { /* The pool's first command is not applied yet. */
         (void)fsm_view_close(v);
         return;
