@@ -232,8 +232,8 @@ void watch_close(struct daemon *d);
 /* --- control.c */
 struct control *control_new(struct daemon *d);
 struct control *control_free(struct control *c);
-/* How many hosts should vote, of `eligible` ones of which `gone` voters are silent for too long, and
- * `most` by the pool's setting: an odd number. */
+/* How many hosts should vote, of `eligible` ones of which `gone` voters are silent for too long,
+ * and `most` by the pool's setting: an odd number. */
 uint32_t control_voters(uint32_t most, uint32_t eligible, uint32_t gone);
 /* Nothing of it is under way on the loop any more. */
 void control_stop(struct control *c);
