@@ -20,6 +20,9 @@
  *            of the newest event there is, shown or not. Events that are no longer kept are left
  *            out: the client sees it by their numbers, which have no gaps. limit 0: all.
  *   found    {name*: str, request: bin16}          -> outcome: makes a pool of this blank host.
+ *   stop     {host*: str, name: str}               -> {}: this daemon ends; `host` must be its name.
+ *            `name` is "release" to end its protected guests first, so that they start elsewhere at
+ *            once, or left out to leave them running.
  *   transfer {host: str}                           -> {}: hand the mastership over now.
  */
 /* clang-format on */
@@ -78,7 +81,10 @@ extern const struct enum_names enum_place_no;
     F(u32,  tolerates,       _,          OPT,    0,  3,             0,    "",    "Hosts, whichever, that may be lost now so that every protected guest has a place; as far as it was looked for") \
     F(str,  costliest,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host whose loss would hurt most") \
     F(u64,  costliest_mib,   _,          OPT,    0,  UINT64_MAX,    0,    "MiB", "Memory of protected guests that would have to move then") \
-    F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then")
+    F(u32,  costliest_without_place, _,  OPT,    0,  LIMIT_GUESTS,  0,    "",    "Protected guests that would have no place then") \
+    F(u32,  fence_limit,     _,          OPT,    0,  UINT32_MAX,    0,    "",    "Hosts that leases may fence now without an operator (settings fence_*)") \
+    F(u32,  fences,          _,          OPT,    0,  LIMIT_HOSTS,   0,    "",    "Hosts that they have fenced, not heard again since") \
+    F(u32,  hosts_held,      _,          OPT,    0,  LIMIT_HOSTS,   0,    "",    "Hosts whose lease is over and whose guests wait for the fence budget, or for an operator's host fence")
 #define API_HOST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(enm,  state,           host_state, OPT,    0,  3,             0,    "",    "State") \
@@ -99,7 +105,10 @@ extern const struct enum_names enum_place_no;
     F(u64,  raft_id,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Member number") \
     F(u64,  incarnation,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Starts of its daemon") \
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
-    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away")
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away") \
+    F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests, and not heard again") \
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: host fence frees its guests, or time") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What ends its protected guests when its lease ends: the guard, a watchdog behind it, or none but the daemon")
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \
@@ -116,7 +125,7 @@ extern const struct enum_names enum_place_no;
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
     F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \
@@ -189,7 +198,8 @@ struct api_query {
  * guest.show (guest: the whole entity), repo.list, repo.show (repo), op.list (open ones and the
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
- * move.list (api_move: where the guests of the host that is named would go). */
+ * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
+ * which guests that an evacuation moved away from it would come back). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

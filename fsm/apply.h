@@ -94,6 +94,8 @@ bool need_guest(struct apply *a, const char *name, uint64_t generation, struct g
 bool need_repo(struct apply *a, const char *name, struct repo *ret);
 bool need_op(struct apply *a, uint64_t id, struct op *ret);
 bool need_new_name(struct apply *a, char table, const char *what, const char *name);
+/* The host still has this member number, or reject as STALE. */
+bool is_current(struct apply *a, const struct host *h, uint64_t raft_id);
 /* No operation under way, or reject as STATE. */
 bool need_idle(struct apply *a, const struct guest *g);
 
@@ -148,10 +150,21 @@ void evacuation_stop(struct apply *a,
                      enum op_state state,
                      uint32_t code,
                      const char *detail);
+/* Whether it is an operation of a host or of the pool, which has no guest of its own. */
+bool op_is_of_hosts(const struct op *o);
+/* End such a one. Does not fail. */
+void end_op_of_hosts(struct apply *a,
+                     struct op *o,
+                     enum op_state state,
+                     uint32_t code,
+                     const char *detail);
 /* A migration ended that may have been part of one. */
 void evacuation_count(struct apply *a, const struct op *child);
-/* Whether this evacuation of the host is under way (0: none is asked for), or reject. */
-bool check_parent(struct apply *a, uint64_t parent, const char *host);
+/* Whether the operation that this migration is to be part of (0: none) is under way and of its
+ * source, or of its target when it brings guests back; or reject. */
+bool check_parent(struct apply *a, uint64_t parent, const char *src, const char *dst);
+/* The guest is on another host now: remember where from, if an evacuation moved it. */
+void note_moved(struct apply *a, const struct op *migration, struct guest *g);
 
 /* Next run epoch. */
 uint64_t give_epoch(struct apply *a);

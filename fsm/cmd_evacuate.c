@@ -28,16 +28,38 @@ void evacuation_stop(struct apply *a,
     h->evacuation = 0;
 }
 
-static void begin(struct apply *a, struct host *h, uint32_t parallel)
+bool op_is_of_hosts(const struct op *o)
+{
+    return o->kind == OP_EVACUATE || o->kind == OP_RETURN || o->kind == OP_RESTART;
+}
+
+void end_op_of_hosts(struct apply *a,
+                     struct op *o,
+                     enum op_state state,
+                     uint32_t code,
+                     const char *detail)
+{
+    struct host h;
+    const struct key k = key_name('H', o->subject);
+    if (o->kind == OP_EVACUATE && rows_get(a->t, &k, &schema_host, &h) == 0 &&
+        h.evacuation == o->id) {
+        evacuation_stop(a, &h, state, code, detail);
+        save_host(a, &h);
+    } else {
+        op_end(a, o, state, code, detail);
+    }
+}
+
+static uint64_t begin(struct apply *a, const struct host *h, enum op_kind kind, uint32_t parallel)
 {
     struct guest nobody = {.run_epoch = 0};
-    struct op o = op_make(a, OP_EVACUATE, &nobody);
-    o.deadline_ms = 0; /* It ends when the host is empty, or cannot be emptied. */
+    struct op o = op_make(a, kind, &nobody);
+    o.deadline_ms = 0; /* It ends when its guests have moved, or cannot. */
     o.parallel = parallel;
     (void)str_copy(o.subject, sizeof o.subject, h->name);
-    (void)str_copy(o.src, sizeof o.src, h->name);
+    (void)str_copy(kind == OP_EVACUATE ? o.src : o.dst, sizeof o.src, h->name);
     op_begin(a, &o);
-    h->evacuation = o.id;
+    return o.id;
 }
 
 /* Whether it can begin, or reject with the reason. */
@@ -60,7 +82,7 @@ void cmd_host_evacuate(struct apply *a, const void *record)
     const struct cmd_host_evacuate *c = record;
     struct host h;
     if (need_host(a, c->name, &h) && can_begin(a, &h)) {
-        begin(a, &h, c->parallel);
+        h.evacuation = begin(a, &h, OP_EVACUATE, c->parallel);
         save_host(a, &h);
         emit_host(a, "host.changed", &h, "evacuate");
     }
@@ -81,14 +103,21 @@ void cmd_host_maintenance(struct apply *a, const void *record)
     /* A host that is down has nothing that could be moved, and may be taken out all the same. */
     bool moves = h.maintenance && c->evacuate && h.state == HOST_UP && h.evacuation == 0 &&
                  rows_guests_on(a->t, h.name) > 0;
+    if (c->move_back && (h.maintenance || h.state != HOST_UP)) {
+        (void)reject_state(a, "host", h.name, h.maintenance ? "maintenance" : "down", h.state);
+        return;
+    }
     if (moves) {
-        begin(a, &h, c->parallel);
+        h.evacuation = begin(a, &h, OP_EVACUATE, c->parallel);
     } else if (!h.maintenance) {
         evacuation_stop(a, &h, OP_CANCELLED, -ERR_CANCELLED, "maintenance off");
     }
     if (!schema_same(&schema_host, &h, &old)) {
         save_host(a, &h);
         emit_host(a, "host.changed", &h, h.maintenance ? "maintenance" : "no maintenance");
+    }
+    if (c->move_back) {
+        (void)begin(a, &h, OP_RETURN, c->parallel);
     }
 }
 
@@ -103,16 +132,25 @@ void evacuation_count(struct apply *a, const struct op *child)
     o.moved += child->state == OP_DONE ? 1 : 0;
     o.failed = child->state == OP_DONE ? 0 : o.failed + 1;
     op_save(a, &o);
-    struct host h;
-    const struct key hk = key_name('H', o.subject);
-    if (o.failed < EVACUATION_FAILURES || rows_get(a->t, &hk, &schema_host, &h) != 0) {
-        return;
+    if (o.failed >= EVACUATION_FAILURES) {
+        end_op_of_hosts(a, &o, OP_FAILED, child->code, child->subject);
     }
-    evacuation_stop(a, &h, OP_FAILED, child->code, child->subject);
-    save_host(a, &h);
 }
 
-bool check_parent(struct apply *a, uint64_t parent, const char *host)
+void note_moved(struct apply *a, const struct op *migration, struct guest *g)
+{
+    const struct key k = key_number('O', migration->parent);
+    struct op parent;
+    bool away = migration->parent != 0 && rows_get(a->t, &k, &schema_op, &parent) == 0 &&
+                parent.kind == OP_EVACUATE;
+    if (!away) {
+        memset(g->moved_from, 0, sizeof g->moved_from); /* Somebody chose its place. */
+    } else if (g->moved_from[0] == '\0') {
+        (void)str_copy(g->moved_from, sizeof g->moved_from, migration->src);
+    }
+}
+
+bool check_parent(struct apply *a, uint64_t parent, const char *src, const char *dst)
 {
     struct op o;
     if (parent == 0) {
@@ -121,7 +159,8 @@ bool check_parent(struct apply *a, uint64_t parent, const char *host)
     if (!need_op(a, parent, &o)) {
         return false;
     }
-    if (o.kind != OP_EVACUATE || o.state != OP_RUNNING || strcmp(o.subject, host) != 0) {
+    const char *host = o.kind == OP_EVACUATE ? src : o.kind == OP_RETURN ? dst : "";
+    if (o.state != OP_RUNNING || strcmp(o.subject, host) != 0) {
         reject_phase(a, &o);
         return false;
     }
@@ -136,8 +175,12 @@ void cmd_evacuation_end(struct apply *a, const void *record)
     if (!need_op(a, c->id, &o)) {
         return;
     }
-    if (o.kind != OP_EVACUATE || o.state != OP_RUNNING) {
+    if (!op_is_of_hosts(&o) || o.state != OP_RUNNING) {
         reject_phase(a, &o);
+        return;
+    }
+    if (o.kind != OP_EVACUATE) {
+        op_end(a, &o, c->code == 0 ? OP_DONE : OP_FAILED, c->code, c->detail);
         return;
     }
     if (!need_host(a, o.subject, &h)) {

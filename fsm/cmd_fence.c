@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -89,13 +90,15 @@ void free_guests(struct apply *a, const char *host, bool all)
 }
 
 /* The host is down, with the proof that stands in the event. */
-static void fence(struct apply *a, struct host *h, bool all, const char *detail)
+static void fence(struct apply *a, struct host *h, bool all, bool counts, const char *detail)
 {
     if (h->state != HOST_DOWN) {
         h->state = HOST_DOWN;
         h->since_ms = a->now_ms;
     }
     h->fenced = true;
+    h->fenced_ms = counts ? a->now_ms : 0;
+    h->held = false;
     evacuation_stop(a, h, OP_FAILED, -ERR_LOST, h->name);
     save_host(a, h);
     emit_host(a, "host.fenced", h, detail);
@@ -107,13 +110,13 @@ void cmd_host_fence(struct apply *a, const void *record)
     const struct cmd_host_fence *c = record;
     struct host h;
     if (need_host(a, c->name, &h)) {
-        fence(a, &h, /*all=*/true, c->reason);
+        fence(a, &h, /*all=*/true, /*counts=*/false, c->reason);
     }
 }
 
 static bool is_under(struct apply *a, uint64_t term, const char *what, const char *name)
 {
-    if (term == a->term) {
+    if (term == a->term || MUTANT(fence_any_term)) {
         return true;
     }
     struct outcome *o = reject(a, ERR_STALE, what, name);
@@ -123,6 +126,39 @@ static bool is_under(struct apply *a, uint64_t term, const char *what, const cha
     return false;
 }
 
+/* Its lease is over, and so many are that it may be us: its guests wait where they are, until time
+ * or hosts that are heard again leave room in the budget, or an operator declares it off. */
+static void hold(struct apply *a, struct host *h, const struct fence_budget *b)
+{
+    if (h->held) {
+        struct outcome *o = reject_state(a, "host", h->name, "budget", h->state);
+        o->b = b->used;
+        return;
+    }
+    h->held = true;
+    save_host(a, h);
+    emit_host(a, "host.held", h, "fence budget");
+    (void)str_copy(a->out->detail, sizeof a->out->detail, "held");
+}
+
+/* Whether a run or the target of one depends on the lease of this host. */
+static bool has_guarded(struct apply *a, const char *host)
+{
+    for (const char *index = "gt"; *index != '\0'; index++) {
+        struct guest g;
+        char after[LIMIT_NAME + 1] = "";
+        while (next_guest(a, *index, host, after, &g)) {
+            if (g.guarded) {
+                return true;
+            }
+            (void)str_copy(after, sizeof after, g.name);
+        }
+    }
+    return false;
+}
+
+/* A host may be fenced again before it was seen: what it did not guard stayed where it was, and may
+ * have become guarded since. */
 void cmd_host_lease_over(struct apply *a, const void *record)
 {
     const struct cmd_host_lease_over *c = record;
@@ -130,11 +166,85 @@ void cmd_host_lease_over(struct apply *a, const void *record)
     if (!need_host(a, c->name, &h) || !is_under(a, c->term, "host", h.name)) {
         return;
     }
-    if (h.fenced) {
+    if (h.fenced && !has_guarded(a, h.name)) {
         (void)reject_state(a, "host", h.name, "fenced", h.state);
         return;
     }
-    fence(a, &h, /*all=*/false, "lease");
+    const struct fence_budget b = rows_fence_budget(a->t, &a->f->pool, a->now_ms);
+    if (h.fenced || b.used < b.limit) { /* Once more is not one more. */
+        fence(a, &h, /*all=*/false, /*counts=*/true, "lease");
+    } else {
+        hold(a, &h, &b);
+    }
+}
+
+/* The host's present daemon says it, or reject as STALE. */
+static bool is_of_daemon(struct apply *a, const struct host *h, uint64_t incarnation)
+{
+    if (incarnation == h->incarnation) {
+        return true;
+    }
+    struct outcome *o = reject(a, ERR_STALE, "host", h->name);
+    (void)str_copy(o->detail, sizeof o->detail, "incarnation");
+    o->a = incarnation;
+    o->b = h->incarnation;
+    return false;
+}
+
+void cmd_host_guarantee(struct apply *a, const void *record)
+{
+    const struct cmd_host_guarantee *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id) ||
+        !is_of_daemon(a, &h, c->incarnation)) {
+        return;
+    }
+    if (h.guarantee != c->guarantee) {
+        h.guarantee = c->guarantee;
+        save_host(a, &h);
+        emit_host(a, "host.guarantee", &h, enum_guarantee.names[h.guarantee]);
+    }
+}
+
+/* Off, says its power controller: nothing runs there. The host must be silent since before that,
+ * and no later daemon may have reported: it lives then, whatever was said. */
+void cmd_host_power(struct apply *a, const void *record)
+{
+    const struct cmd_host_power *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id) ||
+        !is_of_daemon(a, &h, c->incarnation)) {
+        return;
+    }
+    if (!c->off) {
+        emit_host(a, "host.power_failed", &h, c->detail);
+        return;
+    }
+    if (h.state != HOST_DOWN) {
+        (void)reject_state(a, "host", h.name, "heard", h.state);
+        return;
+    }
+    emit_host(a, "host.power_off", &h, c->detail);
+    fence(a, &h, /*all=*/true, /*counts=*/true, "power");
+}
+
+/* The word of a daemon that begins nothing guarded any more. The next daemon begins nothing guarded
+ * before its report is applied, and with that this word is stale. */
+void cmd_host_release(struct apply *a, const void *record)
+{
+    const struct cmd_host_release *c = record;
+    struct host h;
+    if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id)) {
+        return;
+    }
+    if (!is_of_daemon(a, &h, c->incarnation)) {
+        return;
+    }
+    if (h.fenced && !has_guarded(a, h.name)) {
+        (void)reject_state(a, "host", h.name, "fenced", h.state);
+        return;
+    }
+    fence(a, &h, /*all=*/false, /*counts=*/false, "released");
 }
 
 void cmd_lease_settled(struct apply *a, const void *record)

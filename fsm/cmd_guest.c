@@ -22,6 +22,7 @@ static void start_on(struct apply *a, struct guest *g, const char *host, bool pa
     g->guarded = is_protected(a, g);
     g->not_before_ms = 0;
     memset(g->last_host, 0, sizeof g->last_host);
+    memset(g->moved_from, 0, sizeof g->moved_from);
     memset(g->detail, 0, sizeof g->detail);
     struct op o = op_make(a, OP_START, g);
     memset(o.src, 0, sizeof o.src);
@@ -446,7 +447,7 @@ void cmd_guest_migrate(struct apply *a, const void *record)
         reject_field(a, "host");
         return;
     }
-    if (!check_parent(a, c->parent, old.host) || !check_place(a, &old, c->host)) {
+    if (!check_parent(a, c->parent, old.host, c->host) || !check_place(a, &old, c->host)) {
         return;
     }
     struct guest g = old;

@@ -188,6 +188,11 @@ void cmd_host_set(struct apply *a, const void *record)
         bad = bad == NULL && !address_ok(c->address) ? "address" : bad;
         (void)str_copy(h.address, sizeof h.address, c->address);
     }
+    if (c->power_target[0] != '\0') {
+        memset(h.power_target, 0, sizeof h.power_target);
+        (void)str_copy(h.power_target, sizeof h.power_target,
+                       strcmp(c->power_target, "none") == 0 ? "" : c->power_target);
+    }
     if (bad != NULL) {
         reject_field(a, bad);
         return;
@@ -201,7 +206,7 @@ void cmd_host_set(struct apply *a, const void *record)
     }
 }
 
-static bool is_current(struct apply *a, const struct host *h, uint64_t raft_id)
+bool is_current(struct apply *a, const struct host *h, uint64_t raft_id)
 {
     if (raft_id == h->raft_id) {
         return true;
@@ -219,6 +224,14 @@ static void set_host_state(struct apply *a, struct host *h, enum host_state stat
         h->state = state;
         h->since_ms = a->now_ms;
     }
+}
+
+/* It is heard again. */
+static void set_free(struct host *h)
+{
+    h->fenced = false;
+    h->fenced_ms = 0;
+    h->held = false;
 }
 
 void cmd_host_report(struct apply *a, const void *record)
@@ -247,7 +260,7 @@ void cmd_host_report(struct apply *a, const void *record)
     (void)str_copy(h.driver, sizeof h.driver, c->driver);
     (void)str_copy(h.migrate_address, sizeof h.migrate_address, c->migrate_address);
     (void)str_copy(h.version, sizeof h.version, c->version);
-    h.fenced = false;
+    set_free(&h);
     set_host_state(a, &h, HOST_UP);
     save_host(a, &h);
     emit_host(a, "host.up", &h, "reported");
@@ -280,7 +293,7 @@ static void end_waiting(struct apply *a, const char *host)
             kv_fail(a->t, ERR_CORRUPT, "store: an open operation is not there");
             return;
         }
-        if (o.kind == OP_EVACUATE || !waits_for(&o, host) || !guest_of(a, &o, &old)) {
+        if (op_is_of_hosts(&o) || !waits_for(&o, host) || !guest_of(a, &o, &old)) {
             continue;
         }
         struct guest g = old;
@@ -302,8 +315,10 @@ void cmd_host_seen(struct apply *a, const void *record)
     if (!need_host(a, c->name, &h) || !is_current(a, &h, c->raft_id)) {
         return;
     }
-    if (c->up && h.state == HOST_DOWN) {
-        h.fenced = false;
+    if (c->up && h.state == HOST_UP && h.held) { /* It has a lease again. */
+        set_free(&h);
+    } else if (c->up && h.state == HOST_DOWN) {
+        set_free(&h);
         set_host_state(a, &h, HOST_UP);
     } else if (!c->up && h.state == HOST_UP) {
         set_host_state(a, &h, HOST_DOWN);

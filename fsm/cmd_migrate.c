@@ -73,6 +73,7 @@ void cmd_migrate_switch(struct apply *a, const void *record)
     unreserve(a, o.dst, &g);
     (void)str_copy(g.host, sizeof g.host, o.dst);
     g.run_epoch = o.dst_epoch;
+    note_moved(a, &o, &g);
     save_guest(a, &old, &g);
     emit_guest(a, "guest.switched", &g, o.src);
 }

@@ -33,6 +33,8 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
     case OP_DESTROY:
     case OP_EVACUATE:
+    case OP_RETURN:
+    case OP_RESTART:
     case OP_MIGRATE: break;
     }
     return true;
@@ -44,6 +46,9 @@ static void end_evacuation(struct apply *a, const struct op *o, bool cancel)
     struct host h;
     if (!cancel) {
         reject_phase(a, o);
+    } else if (o->kind != OP_EVACUATE) {
+        struct op ended = *o;
+        op_end(a, &ended, OP_CANCELLED, -ERR_CANCELLED, "");
     } else if (need_host(a, o->subject, &h)) {
         evacuation_stop(a, &h, OP_CANCELLED, -ERR_CANCELLED, "");
         save_host(a, &h);
@@ -62,7 +67,7 @@ static void end_by_number(struct apply *a, uint64_t id, bool cancel)
         reject_phase(a, &o);
         return;
     }
-    if (o.kind == OP_EVACUATE) {
+    if (op_is_of_hosts(&o)) {
         end_evacuation(a, &o, cancel);
         return;
     }

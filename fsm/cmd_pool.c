@@ -55,6 +55,15 @@ static bool set_u32(struct apply *a, const char *name, uint32_t v, uint32_t *to)
     return true;
 }
 
+static bool reject_timing(struct apply *a, const char *wrong)
+{
+    if (wrong != NULL) {
+        struct outcome *o = reject(a, ERR_INVALID, "timing", "pool_set");
+        (void)str_copy(o->detail, sizeof o->detail, wrong);
+    }
+    return wrong == NULL;
+}
+
 /* The times of leases, which must fit together. */
 static bool set_lease(struct apply *a, const struct cmd_pool_set *c, struct pool *p)
 {
@@ -70,12 +79,41 @@ static bool set_lease(struct apply *a, const struct cmd_pool_set *c, struct pool
                                   .renew_ms = p->lease_renew_ms,
                                   .kill_margin_ms = p->kill_margin_ms,
                                   .clock_error_permille = p->clock_error_permille};
-    const char *wrong = lease_times_wrong(&t);
-    if (wrong != NULL) {
-        struct outcome *o = reject(a, ERR_INVALID, "timing", "pool_set");
-        (void)str_copy(o->detail, sizeof o->detail, wrong);
+    return reject_timing(a, lease_times_wrong(&t));
+}
+
+/* What 0 is a value of: left out, it is beyond its limit. */
+static void set_count(const char *name, uint32_t v, uint32_t *to)
+{
+    if (v <= schema_find(&schema_pool, name)->max) {
+        *to = v;
     }
-    return wrong == NULL;
+}
+
+/* The fence budget, which must let something happen, and see what belongs together. */
+static bool set_budget(struct apply *a, const struct cmd_pool_set *c, struct pool *p)
+{
+    set_count("fence_hosts", c->fence_hosts, &p->fence_hosts);
+    set_count("fence_percent", c->fence_percent, &p->fence_percent);
+    return set_u32(a, "fence_window_ms", c->fence_window_ms, &p->fence_window_ms) &&
+           reject_timing(a, p->fence_hosts == 0 && p->fence_percent == 0     ? "fence_none"
+                            : p->fence_window_ms < 4 * (uint64_t)p->lease_ms ? "fence_window"
+                                                                             : NULL);
+}
+
+/* A program by its whole path; "none" for no program. */
+static bool set_power(struct apply *a, const struct cmd_pool_set *c, struct pool *p)
+{
+    bool none = strcmp(c->power_command, "none") == 0;
+    if (c->power_command[0] != '\0' && c->power_command[0] != '/' && !none) {
+        reject_field(a, "power_command");
+        return false;
+    }
+    if (c->power_command[0] != '\0') {
+        memset(p->power_command, 0, sizeof p->power_command);
+        (void)str_copy(p->power_command, sizeof p->power_command, none ? "" : c->power_command);
+    }
+    return set_u32(a, "power_timeout_ms", c->power_timeout_ms, &p->power_timeout_ms);
 }
 
 void cmd_pool_set(struct apply *a, const void *record)
@@ -101,17 +139,14 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_u32(a, "host_timeout_ms", c->host_timeout_ms, &p.host_timeout_ms) ||
         !set_u32(a, "start_timeout_ms", c->start_timeout_ms, &p.start_timeout_ms) ||
         !set_u32(a, "migrate_timeout_ms", c->migrate_timeout_ms, &p.migrate_timeout_ms) ||
+        !set_u32(a, "voter_timeout_ms", c->voter_timeout_ms, &p.voter_timeout_ms) ||
         !set_u32(a, "events_kept", c->events_kept, &p.events_kept) ||
-        !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p)) {
+        !set_u32(a, "requests_kept", c->requests_kept, &p.requests_kept) || !set_lease(a, c, &p) ||
+        !set_budget(a, c, &p) || !set_power(a, c, &p)) {
         return;
     }
-    if (c->vcpu_percent <= schema_find(&schema_pool, "vcpu_percent")->max) {
-        p.vcpu_percent =
-            c->vcpu_percent; /* 0 is a value of it; left out, it is beyond its limit. */
-    }
-    if (c->failures_to_tolerate <= schema_find(&schema_pool, "failures_to_tolerate")->max) {
-        p.failures_to_tolerate = c->failures_to_tolerate;
-    }
+    set_count("vcpu_percent", c->vcpu_percent, &p.vcpu_percent);
+    set_count("failures_to_tolerate", c->failures_to_tolerate, &p.failures_to_tolerate);
     if (!schema_same(&schema_pool, &p, &a->f->pool)) {
         a->f->pool = p;
         save_pool(a);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -70,7 +71,7 @@ static void unexpected(struct report *r)
 static void run_again(struct report *r)
 {
     struct guest *g = &r->g;
-    g->run_epoch = give_epoch(r->a);
+    g->run_epoch = MUTANT(epoch_kept) ? g->run_epoch : give_epoch(r->a);
     g->state = GUEST_STARTING;
     g->restarts++;
     g->changed = false;
@@ -215,6 +216,8 @@ static void op_failed(struct report *r)
     case OP_START:
     case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
     case OP_EVACUATE:
+    case OP_RETURN:
+    case OP_RESTART:
     case OP_MIGRATE: break;
     }
     end_op(r, OP_FAILED, code_or(r, ERR_HYPERVISOR));

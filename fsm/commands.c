@@ -120,6 +120,15 @@ SCHEMA_DEFINE(cmd_op_cancel, CMD_op_cancel)
 #define SCHEMA_RECORD cmd_op_expire
 SCHEMA_DEFINE(cmd_op_expire, CMD_op_expire)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_release
+SCHEMA_DEFINE(cmd_host_release, CMD_host_release)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_guarantee
+SCHEMA_DEFINE(cmd_host_guarantee, CMD_host_guarantee)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_host_power
+SCHEMA_DEFINE(cmd_host_power, CMD_host_power)
+#undef SCHEMA_RECORD
 
 const struct command commands[] = {
 #define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \

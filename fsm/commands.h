@@ -41,7 +41,14 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  kill_margin_ms,  _,          OPT,    0,  60000,         0,    "ms",  "Protected guests are killed so long before the lease ends") \
     F(u32,  clock_error_permille, _,     OPT,    0,  100,           0,    "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  vcpu_percent,    _,          OPT,    0,  10001,         10001, "%",  "Most virtual CPUs a host takes, of its processors; 0: no limit") \
-    F(u32,  failures_to_tolerate, _,     OPT,    0,  4,             4,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  4,             4,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although a guest that has it could run on one host only") \
+    F(u32,  fence_hosts,     _,          OPT,    0,  65,            65,   "",    "Most hosts that are fenced by lease without an operator, unless fence_percent allows more") \
+    F(u32,  fence_percent,   _,          OPT,    0,  101,           101,  "%",   "The same as a share of the pool; the larger of the two holds") \
+    F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count") \
+    F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; none for none") \
+    F(u32,  power_timeout_ms, _,         OPT,    0,  300000,        0,    "ms",  "It is given up after that") \
+    F(u32,  voter_timeout_ms, _,         OPT,    0,  86400000,      0,    "ms",  "A voter that is silent for so long is replaced by a standby")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -60,7 +67,8 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  can_master,      _,          OPT,    0,  3,             0,    "",    "on or off: may become master") \
     F(str,  can_utility,     _,          OPT,    0,  3,             0,    "",    "on or off: does copying and converting") \
     F(str,  can_run,         _,          OPT,    0,  3,             0,    "",    "on or off: runs guests") \
-    F(str,  address,         _,          OPT,    0,  LIMIT_ADDRESS, 0,    "",    "New address")
+    F(str,  address,         _,          OPT,    0,  LIMIT_ADDRESS, 0,    "",    "New address") \
+    F(str,  power_target,    _,          OPT,    0,  LIMIT_NAME,    0,    "",    "What the power-off program calls it; none for nothing")
 #define CMD_host_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
@@ -91,7 +99,8 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  mode,            _,          REQ,    2,  3,             0,    "",    "on or off") \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(bool, evacuate,        _,          OPT,    0,  1,             1,    "",    "Migrate its guests away; off leaves them") \
-    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time")
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \
+    F(bool, move_back,       _,          OPT,    0,  1,             0,    "",    "With off: the guests that were moved away come back")
 #define CMD_host_evacuate(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time") \
@@ -129,7 +138,7 @@ extern const struct enum_names enum_guest_report_what;
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
     F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
     F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible") \
-    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost")
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost, or this one could run on one host only")
 #define CMD_guest_start(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
@@ -161,7 +170,8 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  restart_limit,   _,          OPT,    0,  1001,          1001, "",    "Restarts in a row, none of which ran well, after which it is failed") \
     F(u32,  restart_window_ms, _,        OPT,    0,  86400000,      0,    "ms",  "A run that lasted so long ran well") \
     F(u32,  restart_backoff_ms, _,       OPT,    0,  3600001,       3600001, "ms", "Wait before the second restart in a row, doubled with each; 0: none") \
-    F(u32,  restart_delay_ms, _,         OPT,    0,  3600001,       3600001, "ms", "Wait before it runs elsewhere when its host is lost")
+    F(u32,  restart_delay_ms, _,         OPT,    0,  3600001,       3600001, "ms", "Wait before it runs elsewhere when its host is lost") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "HA on although it could run on one host only")
 #define CMD_guest_migrate(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
@@ -194,6 +204,21 @@ extern const struct enum_names enum_guest_report_what;
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation")
 #define CMD_op_expire(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation")
+#define CMD_host_release(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that let go; a later one may have begun anew")
+#define CMD_host_power(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          OPT,    0,  UINT64_MAX,    0,    "",    "Of its daemon when the program began; a later one lives") \
+    F(bool, off,             _,          OPT,    0,  1,             0,    "",    "The program said that it is off") \
+    F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What it printed")
+#define CMD_host_guarantee(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
+    F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that says so") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What it has")
 /* clang-format on */
 
 /* struct cmd_guest_create and schema_cmd_guest_create, and so on. */

@@ -21,7 +21,17 @@ NAMES(guest_want, "off", "running", "paused")
 NAMES(stop_mode, "none", "shutdown", "destroy")
 NAMES(on_exit, "destroy", "restart", "preserve")
 NAMES(exit_reason, "none", "poweroff", "reboot", "crash", "destroyed", "lost")
-NAMES(op_kind, "start", "shutdown", "destroy", "pause", "unpause", "migrate", "evacuate")
+NAMES(guarantee, "none", "guard", "watchdog")
+NAMES(op_kind,
+      "start",
+      "shutdown",
+      "destroy",
+      "pause",
+      "unpause",
+      "migrate",
+      "evacuate",
+      "return",
+      "restart")
 NAMES(op_state, "running", "done", "failed", "cancelled")
 NAMES(op_phase, "prepare", "transfer", "switched", "aborted", "work", "ended")
 NAMES(repo_kind, "dir")

@@ -57,7 +57,9 @@ enum op_kind {
     OP_PAUSE,
     OP_UNPAUSE,
     OP_MIGRATE,
-    OP_EVACUATE /* Of a host: its guests are migrated away, a few at a time. */
+    OP_EVACUATE, /* Of a host: its guests are migrated away, a few at a time. */
+    OP_RETURN,   /* Of a host: the guests that an evacuation moved away come back. */
+    OP_RESTART   /* Of the pool: the daemons of its hosts are restarted, one after the other. */
 };
 enum op_state {
     OP_RUNNING,
@@ -75,6 +77,11 @@ enum op_phase {
     OP_PHASE_WORK,
     OP_PHASE_ENDED
 };
+enum guarantee {       /* What ends a host's protected guests when its lease ends. */
+    GUARANTEE_NONE,    /* Its daemon alone, or nothing is known yet. */
+    GUARANTEE_GUARD,   /* The guard, whatever becomes of the daemon. */
+    GUARANTEE_WATCHDOG /* The guard, and behind it a watchdog that takes the host. */
+};
 enum repo_kind {
     REPO_DIR /* A directory that every host sees under the same path. */
 };
@@ -86,7 +93,7 @@ enum repo_state {
 
 extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_want, enum_stop_mode,
     enum_on_exit, enum_exit_reason, enum_op_kind, enum_op_state, enum_op_phase, enum_repo_kind,
-    enum_repo_state;
+    enum_repo_state, enum_guarantee;
 
 /* clang-format off */
 /*    kind  name             aux         flags   min max            def   unit   help */
@@ -150,7 +157,13 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  clock_error_permille, _,     OPT,    1,  100,           10,   "",    "Bound on the error of each clock's rate, in thousandths") \
     F(u32,  lease_bound_ms,  _,          OPT,    1000, 60000,       3000, "ms",  "No lease in force is longer than this") \
     F(u32,  vcpu_percent,    _,          OPT,    0,  10000,         0,    "%",   "Most virtual CPUs a host takes, of its processors; 0: no limit") \
-    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused")
+    F(u32,  failures_to_tolerate, _,     OPT,    0,  3,             0,    "",    "Hosts that may be lost so that every protected guest has a place; what breaks that is refused") \
+    F(u32,  fence_hosts,     _,          OPT,    0,  LIMIT_HOSTS,   2,    "",    "Most hosts that are fenced by lease without an operator, unless fence_percent allows more") \
+    F(u32,  fence_percent,   _,          OPT,    0,  100,           25,   "%",   "The same as a share of the pool; the larger of the two holds") \
+    F(u32,  fence_window_ms, _,          OPT,    10000, 86400000,   600000, "ms", "Within so long; a host that was heard again does not count") \
+    F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; empty: none") \
+    F(u32,  power_timeout_ms, _,         OPT,    1000, 300000,      20000, "ms", "It is given up after that") \
+    F(u32,  voter_timeout_ms, _,         OPT,    1000, 86400000,    300000, "ms", "A voter that is silent for so long is replaced by a standby")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -170,7 +183,11 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  version,         _,          OPT,    0,  31,            0,    "",    "Version of its program") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time of the last change of state") \
     F(bool, fenced,          _,          OPT,    0,  1,             0,    "",    "Proved to have let go of its protected guests; until it is heard again") \
-    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none")
+    F(u64,  evacuation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that moves its guests away; 0 is none") \
+    F(u64,  fenced_ms,       _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time at which its lease fenced it; 0: it is not, or by another proof") \
+    F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: an operator's host fence frees its guests, or time") \
+    F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What ends its protected guests when its lease ends") \
+    F(str,  power_target,    _,          OPT,    0,  LIMIT_NAME,    0,    "",    "What the power-off program calls it")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -202,7 +219,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  restart_backoff_ms, _,       OPT,    0,  3600000,       0,    "ms",  "Wait before the second restart in a row, doubled with each; 0: none") \
     F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
     F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
-    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on")
+    F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on") \
+    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -216,7 +234,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  6,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
     F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \

@@ -43,6 +43,9 @@ static int reload(struct fsm *f, struct err *e)
     const struct key pool = key_table('P');
     const struct key sys = key_table('C');
     f->applied = kv_head(t).applied;
+    if (MUTANT(apply_twice) && f->applied > 1) {
+        f->applied--;
+    }
     f->hash = kv_head(t).hash;
     f->stored = (struct hash_at){f->applied, f->hash};
     f->last = f->applied;
@@ -371,6 +374,14 @@ int fsm_settle(struct fsm *f, struct err *e)
     }
     f->stored = (struct hash_at){f->applied, f->hash};
     return 0;
+}
+
+int fsm_failure(const struct fsm *f, struct err *e)
+{
+    if (f->broken.code != 0) {
+        *e = f->broken;
+    }
+    return f->broken.code;
 }
 
 uint64_t fsm_unsettled(const struct fsm *f)

@@ -109,6 +109,10 @@ int fsm_commit_later(struct fsm *f, struct err *e);
  * fsm_view_open() does so itself. */
 int fsm_settle(struct fsm *f, struct err *e);
 
+/* Why this replica has given up: 0, or what broke it. From then on it takes nothing, and shows
+ * nothing unless that was ERR_DIVERGED. */
+int fsm_failure(const struct fsm *f, struct err *e);
+
 /* Entries committed but not settled. */
 uint64_t fsm_unsettled(const struct fsm *f);
 
@@ -124,8 +128,9 @@ int fsm_request_outcome(struct fsm *f, const struct id *request, struct outcome 
  * not keep one open longer than a request or a snapshot needs: it pins old pages. A view is used by
  * one thread at a time and may be handed to a worker. */
 struct fsm_view;
-struct fsm_view *fsm_view_open(struct fsm *f); /* NULL when a thousand are open already, or when
-                                                  the store failed. */
+/* NULL when a thousand are open already, or when the store failed. Nothing is found in one that is
+ * NULL. */
+struct fsm_view *fsm_view_open(struct fsm *f);
 /* A view for this thread and this call: it must be closed before anything is begun, settled or
  * opened, and costs even less. */
 struct fsm_view *fsm_look(struct fsm *f);
@@ -181,6 +186,16 @@ void fsm_count(struct fsm_view *v, struct fsm_counts *ret);
 /* Log time: what deadline_ms, since_ms and the like are measured in. It stands still while nothing
  * is proposed, and may lag or lead every host's clock. */
 uint64_t fsm_log_time(struct fsm_view *v);
+
+/* How many hosts leases may fence without an operator, and how many that is by the view's log time
+ * (pool settings fence_*): those that are fenced by lease, not heard again, and not longer ago than
+ * the window. */
+struct fence_budget {
+    uint32_t limit;
+    uint32_t used;
+    uint32_t held; /* Hosts that wait for it, or for an operator. */
+};
+void fsm_fence_budget(struct fsm_view *v, struct fence_budget *ret);
 
 /* --- snapshots */
 

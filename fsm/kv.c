@@ -198,7 +198,9 @@ static int verify(struct kv *kv, struct err *e)
     unsigned current = 0;
     struct hash128 sum = {0};
     r = get_head(kv, txn, &head, &current);
-    int rc = r == 0 ? hash_rows(txn, kv->rows[current], &sum, e) : kv_lmdb_err(e, r, "read meta");
+    int rc = r == 0              ? hash_rows(txn, kv->rows[current], &sum, e)
+             : r == MDB_NOTFOUND ? err_set(e, ERR_CORRUPT, "store: no head")
+                                 : kv_lmdb_err(e, r, "read meta");
     if (rc == 0 && !hash_equal(sum, head.hash)) {
         rc = err_set(e, ERR_CORRUPT, "store: the rows do not have the stored hash");
     }
@@ -405,7 +407,7 @@ static void set_row(struct kv_row *row, MDB_val k, MDB_val v)
 
 int kv_get(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
 {
-    if (t->failure.code != 0) {
+    if (t == NULL || t->failure.code != 0) {
         return ERR_NOT_FOUND;
     }
     MDB_val k = kv_val(key, len);
@@ -429,7 +431,7 @@ static int cursor_get(struct kv_txn *t, MDB_val *k, MDB_cursor_op op, struct kv_
 
 int kv_seek(struct kv_txn *t, const void *key, size_t len, struct kv_row *ret)
 {
-    if (t->failure.code != 0) {
+    if (t == NULL || t->failure.code != 0) {
         return ERR_NOT_FOUND;
     }
     if (t->cursor == NULL) {

@@ -174,6 +174,22 @@ uint32_t rows_guests_on(struct kv_txn *t, const char *host)
     return n;
 }
 
+struct fence_budget rows_fence_budget(struct kv_txn *t, const struct pool *pool, uint64_t now_ms)
+{
+    struct fence_budget b = {.limit = 0};
+    struct key k = key_table('H');
+    struct host h;
+    uint32_t hosts = 0;
+    while (rows_after(t, &k, &schema_host, &h) == 0) {
+        k = key_name('H', h.name);
+        hosts++;
+        b.held += h.held ? 1 : 0;
+        b.used += h.fenced_ms != 0 && now_ms < h.fenced_ms + pool->fence_window_ms ? 1 : 0;
+    }
+    b.limit = (uint32_t)max_u64(pool->fence_hosts, (uint64_t)hosts * pool->fence_percent / 100);
+    return b;
+}
+
 /* Tables of records, and what room the largest needs. */
 static const struct schema *schema_of(uint8_t table)
 {

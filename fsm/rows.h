@@ -84,6 +84,10 @@ bool rows_concerns(struct kv_txn *t, const char *guest, const char *host);
 /* Guests that a host owns; reads none of them. */
 uint32_t rows_guests_on(struct kv_txn *t, const char *host);
 
+/* See fsm_fence_budget(). */
+struct fence_budget;
+struct fence_budget rows_fence_budget(struct kv_txn *t, const struct pool *pool, uint64_t now_ms);
+
 /* A row that comes from outside: its table must be known, and its value of that table. ERR_CORRUPT;
  * ERR_VERSION for a pool whose feature level this program does not know. */
 int rows_check(const struct kv_row *row, struct err *e);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -25,11 +26,15 @@ static struct fsm_view *view_of(struct fsm *f, struct kv_txn *t)
     return v;
 }
 
+/* What broke down is back at what is in the store, which may be older than what others were told.
+ * Only one that differs from the others is still of use: to find out why. */
 struct fsm_view *fsm_view_open(struct fsm *f)
 {
     struct err e = {0};
     struct kv_txn *t = NULL;
-    if (fsm_settle(f, &e) != 0 || kv_read_begin(f->kv, &t, &e) != 0) {
+    bool lost = f->broken.code != 0 && f->broken.code != ERR_DIVERGED;
+    bool settled = MUTANT(snapshot_lacks_batch) || fsm_settle(f, &e) == 0;
+    if (lost || !settled || kv_read_begin(f->kv, &t, &e) != 0) {
         return NULL;
     }
     return view_of(f, t);
@@ -60,56 +65,63 @@ struct fsm_view *fsm_view_close(struct fsm_view *v)
     return NULL;
 }
 
+/* One that could not be had shows nothing. */
+static const struct fsm_view *of(const struct fsm_view *v)
+{
+    static const struct fsm_view nothing;
+    return v == NULL ? &nothing : v;
+}
+
 uint64_t fsm_view_index(const struct fsm_view *v)
 {
-    return v->index;
+    return of(v)->index;
 }
 
 struct hash128 fsm_view_hash(const struct fsm_view *v)
 {
-    return v->hash;
+    return of(v)->hash;
 }
 
 int fsm_get_pool(struct fsm_view *v, struct pool *ret)
 {
     const struct key k = key_table('P');
-    return rows_get(v->t, &k, &schema_pool, ret);
+    return rows_get(of(v)->t, &k, &schema_pool, ret);
 }
 
 int fsm_get_host(struct fsm_view *v, const char *name, struct host *ret)
 {
     const struct key k = key_name('H', name);
-    return rows_get(v->t, &k, &schema_host, ret);
+    return rows_get(of(v)->t, &k, &schema_host, ret);
 }
 
 int fsm_get_guest(struct fsm_view *v, const char *name, struct guest *ret)
 {
     const struct key k = key_name('G', name);
-    return rows_get(v->t, &k, &schema_guest, ret);
+    return rows_get(of(v)->t, &k, &schema_guest, ret);
 }
 
 int fsm_get_repo(struct fsm_view *v, const char *name, struct repo *ret)
 {
     const struct key k = key_name('S', name);
-    return rows_get(v->t, &k, &schema_repo, ret);
+    return rows_get(of(v)->t, &k, &schema_repo, ret);
 }
 
 int fsm_get_op(struct fsm_view *v, uint64_t id, struct op *ret)
 {
     const struct key k = key_number('O', id);
-    return rows_get(v->t, &k, &schema_op, ret);
+    return rows_get(of(v)->t, &k, &schema_op, ret);
 }
 
 int fsm_next_host(struct fsm_view *v, const char *after, struct host *ret)
 {
     const struct key k = key_name('H', after);
-    return rows_after(v->t, &k, &schema_host, ret);
+    return rows_after(of(v)->t, &k, &schema_host, ret);
 }
 
 int fsm_next_guest(struct fsm_view *v, const char *after, struct guest *ret)
 {
     const struct key k = key_name('G', after);
-    return rows_after(v->t, &k, &schema_guest, ret);
+    return rows_after(of(v)->t, &k, &schema_guest, ret);
 }
 
 int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, struct guest *ret)
@@ -117,7 +129,7 @@ int fsm_next_guest_on(struct fsm_view *v, const char *host, const char *after, s
     const struct key all = key_pair('g', host, "");
     const struct key k = key_pair('g', host, after);
     struct kv_row row;
-    int rc = rows_seek_after(v->t, &k, all.n, &row);
+    int rc = rows_seek_after(of(v)->t, &k, all.n, &row);
     if (rc != 0) {
         return rc;
     }
@@ -131,7 +143,7 @@ int fsm_next_pending(struct fsm_view *v, const char *after, struct guest *ret)
 {
     const struct key k = key_name('p', after);
     struct kv_row row;
-    int rc = rows_seek_after(v->t, &k, 1, &row);
+    int rc = rows_seek_after(of(v)->t, &k, 1, &row);
     if (rc != 0) {
         return rc;
     }
@@ -143,7 +155,7 @@ int fsm_next_pending(struct fsm_view *v, const char *after, struct guest *ret)
 
 bool fsm_guest_concerns(struct fsm_view *v, const char *guest, const char *host)
 {
-    return rows_concerns(v->t, guest, host);
+    return rows_concerns(of(v)->t, guest, host);
 }
 
 bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *guest)
@@ -151,7 +163,7 @@ bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *g
     const struct key all = key_pair(group, name, "");
     const struct key k = key_pair(group, name, guest);
     struct kv_row row;
-    if (name[0] == '\0' || rows_seek_after(v->t, &k, all.n, &row) != 0) {
+    if (name[0] == '\0' || rows_seek_after(of(v)->t, &k, all.n, &row) != 0) {
         return false;
     }
     memset(guest, 0, LIMIT_NAME + 1);
@@ -162,20 +174,20 @@ bool fsm_next_of_group(struct fsm_view *v, char group, const char *name, char *g
 int fsm_next_repo(struct fsm_view *v, const char *after, struct repo *ret)
 {
     const struct key k = key_name('S', after);
-    return rows_after(v->t, &k, &schema_repo, ret);
+    return rows_after(of(v)->t, &k, &schema_repo, ret);
 }
 
 int fsm_next_op(struct fsm_view *v, uint64_t after, struct op *ret)
 {
     const struct key k = key_number('O', after);
-    return rows_after(v->t, &k, &schema_op, ret);
+    return rows_after(of(v)->t, &k, &schema_op, ret);
 }
 
 int fsm_next_open_op(struct fsm_view *v, uint64_t after, struct op *ret)
 {
     const struct key k = key_number('o', after);
     struct kv_row row;
-    int rc = rows_seek_after(v->t, &k, 1, &row);
+    int rc = rows_seek_after(of(v)->t, &k, 1, &row);
     if (rc != 0) {
         return rc;
     }
@@ -185,52 +197,61 @@ int fsm_next_open_op(struct fsm_view *v, uint64_t after, struct op *ret)
 
 int fsm_next_event(struct fsm_view *v, uint64_t after, struct event *ret)
 {
-    if (after >= v->sys.event_last) {
+    if (after >= of(v)->sys.event_last) {
         return ERR_NOT_FOUND;
     }
-    if (after + 1 < v->sys.event_first) {
+    if (after + 1 < of(v)->sys.event_first) {
         return ERR_COMPACTED;
     }
     const struct key k = key_number('E', after + 1);
-    int rc = rows_get(v->t, &k, &schema_event, ret);
+    int rc = rows_get(of(v)->t, &k, &schema_event, ret);
     return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
 }
 
 uint64_t fsm_first_event(struct fsm_view *v)
 {
-    return v->sys.event_first;
+    return of(v)->sys.event_first;
 }
 
 uint64_t fsm_last_event(struct fsm_view *v)
 {
-    return v->sys.event_last;
+    return of(v)->sys.event_last;
 }
 
 uint64_t fsm_reserved_mib(struct fsm_view *v, const char *host)
 {
-    return rows_reserved_mib(v->t, host);
+    return rows_reserved_mib(of(v)->t, host);
 }
 
 void fsm_promised(struct fsm_view *v, const char *host, uint64_t *ret_mib, uint64_t *ret_vcpus)
 {
-    struct promised p = rows_promised(v->t, host);
+    struct promised p = rows_promised(of(v)->t, host);
     *ret_mib = p.memory_mib;
     *ret_vcpus = p.vcpus;
 }
 
 uint32_t fsm_guests_on(struct fsm_view *v, const char *host)
 {
-    return rows_guests_on(v->t, host);
+    return rows_guests_on(of(v)->t, host);
 }
 
 uint64_t fsm_log_time(struct fsm_view *v)
 {
-    return v->sys.now_ms;
+    return of(v)->sys.now_ms;
+}
+
+void fsm_fence_budget(struct fsm_view *v, struct fence_budget *ret)
+{
+    struct pool pool;
+    *ret = (struct fence_budget){.limit = 0};
+    if (fsm_get_pool(v, &pool) == 0) {
+        *ret = rows_fence_budget(of(v)->t, &pool, fsm_log_time(v));
+    }
 }
 
 void fsm_count(struct fsm_view *v, struct fsm_counts *ret)
 {
-    const struct sys *s = &v->sys;
+    const struct sys *s = &of(v)->sys;
     *ret = (struct fsm_counts){
         .hosts = s->hosts,
         .guests = s->guests,

@@ -150,7 +150,7 @@ int node_persisted(struct node *node, uint64_t index, uint64_t term, uint64_t no
     uint64_t valid = w->ring[w->first].valid;
     w->first = (w->first + 1) % w->cap;
     w->n--;
-    if ((node->options.mutants & NODE_MUTANT_STALE_PERSISTED) != 0) {
+    if (NODE_MUTANT(node, STALE_PERSISTED)) {
         valid = min_u64(index, node->cache.last);
     }
     if (node->install.restoring || valid <= node->persisted) {

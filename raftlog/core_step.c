@@ -237,6 +237,12 @@ void core_message(const struct core *core, uint32_t i, struct core_message *ret)
     case RAFT_REQUEST_VOTE_RESULT:
         ret->type = CORE_VOTE_RESULT;
         ret->term = m->request_vote_result.term;
+        /* The core names the term that was asked about even where it refuses because its own is
+         * newer. A member with the longer log and the older term would never learn: neither could
+         * be elected. */
+        if (m->request_vote_result.pre_vote && !m->request_vote_result.vote_granted) {
+            ret->term = max_u64(ret->term, raft_current_term(&core->raft));
+        }
         ret->vote_result.granted = m->request_vote_result.vote_granted;
         ret->vote_result.pre = m->request_vote_result.pre_vote;
         ret->vote_result.disk_full = m->request_vote_result.capacity == 0;

@@ -7,6 +7,7 @@
 
 /* NOLINTBEGIN(misc-no-recursion) */
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -116,7 +117,7 @@ static void take_state(struct node *node)
 
 static int take_commit(struct node *node, struct err *e)
 {
-    uint64_t commit = core_commit(node->core);
+    uint64_t commit = MUTANT(acts_on_uncommitted) ? node->persisted : core_commit(node->core);
 
     if (node->install.restoring || commit <= node->commit) {
         return 0;

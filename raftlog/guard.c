@@ -6,9 +6,10 @@
 #include "core/mp.h"
 #include "core/util.h"
 
-#define FIELDS 7u
+#define FIELDS 9u
 
-/* [pool, name, raft id, incarnation, term, acked, [[raft id, incarnation, nonce], ...]] */
+/* [pool, name, raft id, incarnation, nonce, told, term, acked, [[raft id, incarnation, nonce],
+ * ...]] */
 static void encode(const struct guard_record *r, struct buf *out)
 {
     mp_put_array(out, FIELDS);
@@ -16,6 +17,8 @@ static void encode(const struct guard_record *r, struct buf *out)
     mp_put_str(out, r->name);
     mp_put_uint(out, r->raft_id);
     mp_put_uint(out, r->incarnation);
+    mp_put_uint(out, r->nonce);
+    mp_put_bool(out, r->told);
     mp_put_uint(out, r->term);
     mp_put_uint(out, r->acked);
     mp_put_array(out, r->n_peers);
@@ -58,6 +61,8 @@ static int decode(const struct buf *b, struct guard_record *r)
     rc = rc == 0 ? mp_copy_str(&in, r->name, sizeof r->name) : rc;
     rc = rc == 0 ? mp_get_uint(&in, &r->raft_id) : rc;
     rc = rc == 0 ? mp_get_uint(&in, &r->incarnation) : rc;
+    rc = rc == 0 ? mp_get_uint(&in, &r->nonce) : rc;
+    rc = rc == 0 ? mp_get_bool(&in, &r->told) : rc;
     rc = rc == 0 ? mp_get_uint(&in, &r->term) : rc;
     rc = rc == 0 ? mp_get_uint(&in, &r->acked) : rc;
     rc = rc == 0 ? decode_peers(&in, r) : rc;
@@ -99,6 +104,7 @@ static int save(struct guard *g, struct err *e)
     pthread_mutex_unlock(&g->lock);
     if (rc == 0) {
         g->saved_acked = g->record.acked;
+        g->unsaved = false;
     }
     return rc;
 }
@@ -156,6 +162,7 @@ int guard_found(struct guard *g,
                 const struct id *pool,
                 const char *name,
                 uint64_t raft_id,
+                uint64_t nonce,
                 struct err *e)
 {
     if (g->record.raft_id != 0) {
@@ -166,6 +173,8 @@ int guard_found(struct guard *g,
     g->record.pool = *pool;
     g->record.raft_id = raft_id;
     g->record.incarnation = 1;
+    g->record.nonce = nonce;
+    g->record.told = false;
     (void)str_copy(g->record.name, sizeof g->record.name, name);
     int rc = save(g, e);
     if (rc != 0) {
@@ -174,10 +183,27 @@ int guard_found(struct guard *g,
     return rc;
 }
 
-int guard_start(struct guard *g, struct err *e)
+int guard_start(struct guard *g, uint64_t nonce, struct err *e)
 {
-    g->record.incarnation++;
+    struct guard_record *r = &g->record;
+    if (!r->told && r->incarnation > 0) {
+        return 0;
+    }
+    r->incarnation++;
+    r->nonce = nonce;
+    r->told = false;
     return save(g, e);
+}
+
+int guard_told(struct guard *g, struct err *e)
+{
+    if (g->record.told || g->record.raft_id == 0) {
+        return 0;
+    }
+    g->record.told = true;
+    int rc = save(g, e);
+    g->record.told = rc == 0;
+    return rc;
 }
 
 void guard_acked(struct guard *g, uint64_t term, uint64_t index)
@@ -222,7 +248,7 @@ int guard_check_peer(struct guard *g,
     }
     const struct guard_peer *p = i < r->n_peers ? &r->peers[i] : NULL;
     if (p != NULL && p->incarnation == incarnation && p->nonce == nonce) {
-        return 0;
+        return g->unsaved ? save(g, e) : 0;
     }
     if (p != NULL && incarnation <= p->incarnation) {
         return err_set(
@@ -237,5 +263,6 @@ int guard_check_peer(struct guard *g,
     }
     r->peers[r->n_peers++] =
         (struct guard_peer){.raft_id = raft_id, .incarnation = incarnation, .nonce = nonce};
+    g->unsaved = true;
     return save(g, e);
 }

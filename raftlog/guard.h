@@ -6,9 +6,10 @@
  *   - the record says whose the directory is (pool, host, member number);
  *   - it holds the highest log index that this host acknowledged (saved now and then, so a lower
  *     bound): a log that ends before it has lost something;
- *   - it counts the starts of the daemon (the incarnation). Each start is told to every member it
- *     talks to, and they keep the highest they have seen of each other: a member that comes with a
- *     lower one, or with the same one twice, runs on an old copy of its directory, and is refused.
+ *   - it counts the starts of the daemon (the incarnation) that others heard of. Each is told to
+ * every member it talks to, and they keep the highest they have seen of each other: a member that
+ * comes with a lower one, or with the same one twice, runs on an old copy of its directory, and is
+ * refused.
  */
 
 #ifndef RAFTLOG_GUARD_H
@@ -38,7 +39,10 @@ struct guard_record {
     struct id pool;
     char name[LIMIT_NAME + 1];
     uint64_t raft_id;     /* 0: blank, there is no record. */
-    uint64_t incarnation; /* Starts on this directory, this one included. */
+    uint64_t incarnation; /* Starts on this directory that somebody heard of, and this one. */
+    uint64_t nonce;       /* Of it: an old copy of the directory comes to the same number, not to
+                             the same nonce. */
+    bool told;            /* Somebody heard of it. */
     uint64_t term;        /* Highest term of an entry that was acknowledged. */
     uint64_t acked;       /* This host told others that it has everything up to here. */
     struct guard_peer peers[GUARD_PEERS]; /* Last seen last. */
@@ -49,6 +53,7 @@ struct guard {
     struct slots slots;
     struct guard_record record;
     uint64_t saved_acked; /* As on disk. */
+    bool unsaved;         /* The record holds a peer's start that is not on disk. */
     /* The save in the background, one at a time. */
     struct disk_task task;
     bool busy;            /* The task is under way. */
@@ -75,10 +80,14 @@ int guard_found(struct guard *g,
                 const struct id *pool,
                 const char *name,
                 uint64_t raft_id,
+                uint64_t nonce,
                 struct err *e);
 
-/* The daemon starts: counts the incarnation. */
-int guard_start(struct guard *g, struct err *e);
+/* The daemon starts: counts the incarnation, unless nobody heard of the one before: so an old copy
+ * cannot count past what was seen of the present one before it meets somebody who knows. */
+int guard_start(struct guard *g, uint64_t nonce, struct err *e);
+/* A member has heard of this start, or is about to; or this host acts alone. Blocking once. */
+int guard_told(struct guard *g, struct err *e);
 
 /* This host is about to acknowledge `index`. Memory only; see guard_save_soon(). */
 void guard_acked(struct guard *g, uint64_t term, uint64_t index);

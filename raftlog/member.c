@@ -350,15 +350,13 @@ static bool everybody_has_the_last(struct node *node, const struct conf *next)
 
 static bool guards_allow(struct node *node, const struct conf *next)
 {
-    unsigned mutants = node->options.mutants;
-
     if (core_conf_uncommitted(node->core) != 0) {
         return false;
     }
-    if (!drive_leading(node) && (mutants & NODE_MUTANT_NO_OWN_TERM) == 0) {
+    if (!drive_leading(node) && !NODE_MUTANT(node, NO_OWN_TERM)) {
         return false; /* Guard 2. */
     }
-    return (mutants & NODE_MUTANT_NO_CONF_MATCH) != 0 || everybody_has_the_last(node, next);
+    return NODE_MUTANT(node, NO_CONF_MATCH) || everybody_has_the_last(node, next);
 }
 
 /* Whether the member reached the end of the log as it was less than an election timeout ago. */

@@ -181,7 +181,7 @@ static int start(struct node *node, const struct node_recovered *recovered, stru
         .heartbeat_ms = node->options.heartbeat_ms,
         .install_ms = node->options.install_ms,
         .seed = rng_u64(&node->rng),
-        .mutant_votes_by_role = (node->options.mutants & NODE_MUTANT_NO_CONF_MATCH) != 0,
+        .mutant_votes_by_role = NODE_MUTANT(node, NO_CONF_MATCH),
     };
     rc = core_new(&node->core, &options, &r, node->core_ms, &update, e);
     if (rc == 0) {

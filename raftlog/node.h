@@ -128,7 +128,8 @@ struct node_io {
     void (*stopped)(void *ctx);
 };
 
-/* Test only: switch one guard off, and the simulator must find what it prevents. */
+/* Switch one guard off, and the simulator must find what it prevents. Only in a build for it
+ * (RAFTLOG_MUTANTS: the tests of this folder, and those of core/mutant.h). */
 enum node_mutant {
     NODE_MUTANT_NONE = 0,
     NODE_MUTANT_NO_SPLIT = 1 << 0,        /* Guard 1: a change is the first entry of its message. */

@@ -43,6 +43,12 @@ struct writes {
 };
 
 /* There is one, and its order is for readers. */
+#ifdef RAFTLOG_MUTANTS
+#define NODE_MUTANT(node, name) (((node)->options.mutants & NODE_MUTANT_##name) != 0)
+#else
+#define NODE_MUTANT(node, name) false
+#endif
+
 struct node { // NOLINT(clang-analyzer-optin.performance.Padding)
     struct node_options options;
     char address[LIMIT_ADDRESS + 1];

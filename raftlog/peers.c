@@ -96,6 +96,7 @@ struct peers *peers_new(struct uv_loop_s *loop, const struct peers_options *opti
     p->ins.next = p->ins.prev = &p->ins;
     rng_seed_os(&p->rng);
     os_random_bytes(&p->nonce, sizeof p->nonce);
+    p->nonce = p->self.nonce != 0 ? p->self.nonce : p->nonce;
     p->tick.data = p;
     p->tick_at_ms = uv_now(loop);
     (void)uv_timer_init(loop, &p->tick); /* Neither can fail. */
@@ -147,6 +148,7 @@ void peers_set_self(struct peers *p, const struct peers_self *self)
 {
     bool same = self->raft_id == p->self.raft_id && id_equal(&self->pool, &p->self.pool);
     p->self = *self;
+    p->nonce = self->nonce != 0 ? self->nonce : p->nonce;
     if (same) {
         return;
     }
@@ -224,6 +226,14 @@ void peers_drop(struct peers *p, uint64_t raft_id)
         if (in->up && in->hello.from.raft_id == raft_id) {
             peers_in_close(in);
         }
+    }
+}
+
+void peers_disbelieve(struct peers *p, uint64_t raft_id, enum peers_channel channel)
+{
+    struct member *m = peers_member(p, raft_id);
+    if (m != NULL) {
+        m->out[channel].disbelieved = true;
     }
 }
 

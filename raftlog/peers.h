@@ -52,6 +52,7 @@ enum peers_channel {
 struct peers_self {
     struct id pool;
     uint64_t raft_id;
+    uint64_t nonce; /* Of this start of its program; 0: whatever is given. Not on the wire here. */
     uint64_t incarnation;
     char name[LIMIT_NAME + 1];
     char address[LIMIT_ADDRESS + 1]; /* Where the others reach it. */
@@ -188,6 +189,10 @@ void peers_accept(struct peers *p, int fd, const void *read_ahead, size_t len);
 
 /* Close a member's incoming streams (it was removed). on_lost is not called. */
 void peers_drop(struct peers *p, uint64_t raft_id);
+
+/* From on_answer alone: what it says cannot be. The stream is closed after the call, and tried
+ * again later, as one that was refused; on_down is not called. */
+void peers_disbelieve(struct peers *p, uint64_t raft_id, enum peers_channel channel);
 
 /* Dial this member now, whatever the delay (it was heard of by other means). */
 void peers_poke(struct peers *p, uint64_t raft_id);

@@ -153,8 +153,12 @@ static void answer(struct out *o, const struct peers_answer *a)
     } else { /* Stale: our newer attempt came first; the next one is newer still. */
         failed(o, a->code == ERR_STALE ? 0 : p->o.backoff_ms);
     }
+    o->disbelieved = false;
     if (p->o.on_answer != NULL) {
         p->o.on_answer(p->o.ctx, o->member->target.raft_id, o->channel, a);
+    }
+    if (o->disbelieved && o->state == OUT_UP) {
+        failed(o, p->o.backoff_ms);
     }
 }
 

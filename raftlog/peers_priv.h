@@ -41,6 +41,7 @@ struct out {
     uint32_t failures;   /* In a row. */
     uint32_t stalled_ms; /* For how long it has looked dead. */
     bool full;           /* A frame was refused; on_room is owed. */
+    bool disbelieved;    /* See peers_disbelieve(). */
 };
 
 struct member {

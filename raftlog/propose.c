@@ -391,7 +391,7 @@ static int submit(struct node *node, bool *ret_refused, struct err *e)
         free(taken);
         taken = next;
     }
-    if ((node->options.mutants & NODE_MUTANT_ACK_ON_APPEND) != 0) {
+    if (NODE_MUTANT(node, ACK_ON_APPEND)) {
         while (pr->sent.first != NULL) {
             finish(node, &pr->sent, pr->sent.first, 0);
         }

@@ -26,7 +26,10 @@ void rl_fatal(struct raftlog *rl, const struct err *e)
         return;
     }
     rl->failed = true;
-    if (!rl->stopping) {
+    if (rl->stopping) { /* The node will not say any more that it may be closed. */
+        rl->close_due = true;
+        rl_wake(rl);
+    } else {
         rl->opt.fatal(rl->opt.ctx, e);
     }
 }

@@ -184,7 +184,8 @@ void raftlog_read_cancel(struct raftlog *rl, struct raftlog_read *r);
 /* Add a member as STANDBY (a blank daemon at that address is told its number and pool first),
  * change a role (a promotion to VOTER waits until it has caught up), or remove one. One change at a
  * time; the three guards of the membership rules hold it back as long as needed. ERR_NOT_LEADER,
- * ERR_BUSY (a change is under way), ERR_NOT_FOUND, ERR_STATE. Began: 0; watch the members. */
+ * ERR_BUSY (a change is under way), ERR_NOT_FOUND, ERR_STATE; adding, ERR_REFUSED: the host had
+ * this number before and lost what it knew, so it needs a new one. Began: 0; watch the members. */
 int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address, struct err *e);
 int raftlog_member_role(struct raftlog *rl,
                         uint64_t raft_id,

@@ -252,7 +252,7 @@ static uint64_t confirmed(const struct node *node)
     uint32_t majority = conf_voters(conf) / 2 + 1;
     uint64_t best = 0;
 
-    if ((node->options.mutants & NODE_MUTANT_READ_NO_PROBE) != 0) {
+    if (NODE_MUTANT(node, READ_NO_PROBE)) {
         return node->reads.seq;
     }
     for (uint32_t i = 0; i < node->reads.rounds_n; i++) {

@@ -72,7 +72,7 @@ static int step_append(struct node *node, const struct core_message *m, struct e
     uint32_t n = m->append.n;
     uint32_t from = 0;
 
-    if ((node->options.mutants & NODE_MUTANT_NO_SPLIT) != 0) {
+    if (NODE_MUTANT(node, NO_SPLIT)) {
         return step_part(node, m, 0, n, e);
     }
     for (uint32_t i = 0; i < n; i++) {

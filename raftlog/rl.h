@@ -76,6 +76,7 @@ struct raftlog {
 
     /* rl_net.c */
     struct rl_peer peer[RL_PEERS];
+    uint64_t spent_id;  /* A member that could not be added: its number was used up. */
     uint64_t adding_id; /* A member that is being told its number; 0 none. */
     char adding_address[LIMIT_ADDRESS + 1];
     uint64_t adding_until_ms;

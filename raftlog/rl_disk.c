@@ -22,7 +22,8 @@ struct rl_append {
 int rl_save_vote(void *ctx, uint64_t term, uint64_t vote, struct err *e)
 {
     struct raftlog *rl = ctx;
-    return vote_save(&rl->vote, term, vote, e);
+    int rc = guard_told(&rl->guard, e); /* Who is alone tells nobody, and acts all the same. */
+    return rc == 0 ? vote_save(&rl->vote, term, vote, e) : rc;
 }
 
 static void append_free(struct rl_append *a)

@@ -244,7 +244,7 @@ static int recover_rest(struct raftlog *rl,
     }
     rl->snapshot_index = found->any ? m->index : 0;
     int rc = found->any ? load_machine(rl, m, found->name, e) : 0;
-    rc = rc == 0 ? guard_start(&rl->guard, e) : rc;
+    rc = rc == 0 ? guard_start(&rl->guard, rng_u64(&rl->rng) | 1, e) : rc;
     if (rc == 0 && found->any && !log_reaches(l, m)) {
         rc = restart_log(rl, m->index, m->term, e);
         found_cut(l, 0);
@@ -357,13 +357,13 @@ int rl_recover(struct raftlog *rl, struct err *ret_refused, struct err *e)
         return rc;
     }
     (void)err_set(ret_refused, rc, "%s: %s", rl->dir, e->msg);
+    disk_os_close(rl->disk, ignore_closed, NULL); /* First: the log makes segments ahead. */
     wal_free(rl->wal);
     rl->wal = NULL;
     rl_close_files(rl);
     rl->guard = (struct guard){0};
     rl->vote = (struct vote){0};
     rc = set_aside(rl, e);
-    disk_os_close(rl->disk, ignore_closed, NULL);
     rc = rc == 0 ? open_disk(rl, e) : rc;
     return rc == 0 ? recover_dir(rl, e) : rc;
 }
@@ -386,7 +386,8 @@ void rl_condemn(struct raftlog *rl, const char *why)
 static int become_member(struct raftlog *rl, struct err *e)
 {
     struct node_recovered r = {.term = rl->vote.term, .vote = rl->vote.vote, .first_index = 1};
-    int rc = guard_found(&rl->guard, &rl->becoming_pool, rl->name, rl->becoming_id, e);
+    int rc = guard_found(&rl->guard, &rl->becoming_pool, rl->name, rl->becoming_id,
+                         rng_u64(&rl->rng) | 1, e);
     rc = rc == 0 ? node_begin(rl, &r, e) : rc;
     if (rc == 0) {
         rl_net_self(rl);
@@ -396,15 +397,18 @@ static int become_member(struct raftlog *rl, struct err *e)
     return rc;
 }
 
+/* What a try that failed left says nothing: without a guard record nobody was told anything. */
 static int become_prepare(struct raftlog *rl, uint64_t term, struct err *e)
 {
+    vote_done(&rl->vote);
     int rc = vote_open(&rl->vote, rl->disk, e);
-    if (rc == 0 || rc == ERR_NOT_FOUND) {
+    if (rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) {
         *e = (struct err){0};
+        rl->vote.term = rl->vote.vote = 0;
         rc = vote_save(&rl->vote, term, 0, e);
     }
     rl->guard.record.pool = rl->becoming_pool; /* In memory only: the log's files carry it. */
-    return rc == 0 ? log_open(rl, /*create=*/true, NULL, e) : rc;
+    return rc == 0 && rl->wal == NULL ? log_open(rl, /*create=*/true, NULL, e) : rc;
 }
 
 int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct err *e)
@@ -412,10 +416,13 @@ int rl_adopt(struct raftlog *rl, const struct id *pool, uint64_t raft_id, struct
     if (rl->founding) {
         return err_set(e, ERR_STATE, "this host is founding a pool of its own");
     }
+    if (rl->wal != NULL && !id_equal(pool, &rl->becoming_pool)) {
+        return err_set(e, ERR_STATE, "this host has half joined another pool: start it again");
+    }
     rl->becoming_pool = *pool;
     rl->becoming_id = raft_id;
     int rc = become_prepare(rl, 0, e);
-    return rc == 0 ? become_member(rl, e) : rc;
+    return rc == 0 ? become_member(rl, e) : rc; /* Else it will be tried again. */
 }
 
 /* The founding configuration is on disk: the member may come to life, finding it there. */
@@ -434,7 +441,9 @@ static void founding_done(struct wal_append *a, int code)
                                .type = NODE_CHANGE};
     struct node_recovered r = {.term = 1, .first_index = 1, .entries = &first, .n = 1};
     int rc = code != 0 ? err_set(&e, code, "found a pool: %s", err_text(code)) : 0;
-    rc = rc == 0 ? guard_found(&rl->guard, &rl->becoming_pool, rl->name, 1, &e) : rc;
+    rc = rc == 0
+             ? guard_found(&rl->guard, &rl->becoming_pool, rl->name, 1, rng_u64(&rl->rng) | 1, &e)
+             : rc;
     rc = rc == 0 ? node_begin(rl, &r, &e) : rc;
     buf_done(&rl->founding_conf);
     if (rc != 0) {

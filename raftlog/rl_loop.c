@@ -78,6 +78,17 @@ static void answer_deferred(struct raftlog *rl)
     }
 }
 
+/* A leader that knows better says that this member is out. What it holds is set aside, so that the
+ * host can come in again as another one. */
+static void end_removed(struct raftlog *rl)
+{
+    struct err e;
+    (void)err_set(&e, ERR_REFUSED, "member %llu was taken out of the pool",
+                  (unsigned long long)rl->guard.record.raft_id);
+    rl_condemn(rl, e.msg);
+    rl_fatal(rl, &e);
+}
+
 static void work(struct raftlog *rl)
 {
     struct err e = {0};
@@ -94,6 +105,10 @@ static void work(struct raftlog *rl)
     }
     peers_flush(rl->peers);
     wal_hold(rl->wal, WAL_HOLD_TURN, false);
+    if (node_removed(rl->node) && !rl->stopping) {
+        end_removed(rl);
+        return;
+    }
     if (rl->changed && !rl->stopping) {
         rl->changed = false;
         rl_net_members(rl);

@@ -118,6 +118,21 @@ static int refuse(char *text, int code, const char *why)
     return code;
 }
 
+/* A member that never got a configuration knows nobody whom it could ask, and has nothing that
+ * anybody needs. Numbers only grow: with a later one it begins anew. */
+static void begin_anew(struct raftlog *rl, uint64_t raft_id)
+{
+    struct err e;
+    struct raftlog_member any;
+    if (rl->node == NULL || node_member(rl->node, 0, &any) || raft_id < rl->guard.record.raft_id) {
+        return;
+    }
+    (void)err_set(&e, ERR_REFUSED, "this host is to be member %llu, and was member %llu",
+                  (unsigned long long)raft_id, (unsigned long long)rl->guard.record.raft_id);
+    rl_condemn(rl, e.msg);
+    rl_fatal(rl, &e);
+}
+
 static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
 {
     struct raftlog *rl = ctx;
@@ -131,6 +146,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
             return refuse(text, ERR_NO_POOL, "this host has no data of that member");
         }
         if (rl_adopt(rl, &hello->from.pool, hello->to_raft_id, &e) != 0) {
+            log_line(LOG_ERROR, "join_failed", "dir", rl->dir, "err", e.msg, NULL);
             return refuse(text, e.code, e.msg);
         }
     }
@@ -138,10 +154,12 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
         return refuse(text, ERR_DENIED, "this host belongs to another pool");
     }
     if (hello->to_raft_id != g->raft_id) {
+        begin_anew(rl, hello->to_raft_id);
         return refuse(text, ERR_STALE, "this host is another member now");
     }
     if (guard_check_peer(&rl->guard, hello->from.raft_id, hello->from.incarnation, hello->nonce,
-                         &e) != 0) {
+                         &e) != 0 ||
+        guard_told(&rl->guard, &e) != 0) { /* The answer tells it. */
         return refuse(text, e.code, e.msg);
     }
     struct rl_peer *p = peer_make(rl, hello->from.raft_id, hello->from.address);
@@ -219,6 +237,7 @@ static void on_answer(void *ctx,
                       const struct peers_answer *answer)
 {
     struct raftlog *rl = ctx;
+    struct err e = {0};
     struct rl_peer *p = rl_peer_find(rl, raft_id);
     if (p == NULL) {
         return;
@@ -226,14 +245,28 @@ static void on_answer(void *ctx,
     tell_refusal(p, answer);
     rl->changed = rl->changed || p->blank != answer->blank;
     p->blank = answer->blank && answer->code != 0;
+    if (answer->code == 0 &&
+        guard_check_peer(&rl->guard, raft_id, answer->incarnation, answer->nonce, &e) != 0) {
+        /* An old copy of its directory, which it learns when it dials us; or no disk of ours to
+         * remember this start on. */
+        peers_disbelieve(rl->peers, raft_id, channel);
+        if (e.code == ERR_REFUSED && raft_id == rl->adding_id) {
+            rl->spent_id = raft_id; /* It was this member before, and lost what it knew. */
+            rl->adding_id = 0;
+            rl_net_members(rl);
+        }
+        return;
+    }
     if (answer->code == ERR_REFUSED) {
         /* The other end has seen a later start of this host than this one can remember: what we
          * hold is an old copy of our directory. */
-        struct err e;
         rl_condemn(rl, answer->text);
         (void)err_set(&e, ERR_REFUSED, "%s", answer->text);
         rl_fatal(rl, &e);
         return;
+    }
+    if (answer->code == 0) {
+        (void)guard_told(&rl->guard, &e); /* Else the same start is told again, by its nonce. */
     }
     if (answer->code == 0 && channel == PEERS_CONTROL) {
         p->out_up = true;
@@ -272,7 +305,7 @@ static struct peers_self self_of(const struct raftlog *rl)
 {
     const struct guard_record *g = &rl->guard.record;
     struct peers_self self = {
-        .pool = g->pool, .raft_id = g->raft_id, .incarnation = g->incarnation};
+        .pool = g->pool, .raft_id = g->raft_id, .nonce = g->nonce, .incarnation = g->incarnation};
     (void)str_copy(self.name, sizeof self.name, rl->name);
     (void)str_copy(self.address, sizeof self.address, rl->listen);
     return self;
@@ -317,6 +350,10 @@ int raftlog_member_add(struct raftlog *rl, uint64_t raft_id, const char *address
     }
     if (rl->adding_id == raft_id) {
         return 0;
+    }
+    if (rl->spent_id == raft_id) {
+        return err_set(e, ERR_REFUSED, "member %llu lost its data before it came into the pool",
+                       (unsigned long long)raft_id);
     }
     if (rl->adding_id != 0) {
         return err_set(e, ERR_BUSY, "member %llu is being added",

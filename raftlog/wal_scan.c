@@ -91,11 +91,14 @@ static int create(struct wal *w, const struct names *n, struct err *e)
     for (uint64_t number = 1; rc == 0 && number <= 1 + WAL_AHEAD_MIN; number++) {
         rc = add_made(w, number, e);
     }
+    if (rc != 0) {
+        return rc;
+    }
     w->first = 1;
     wal_places_restart(w, 0);
     w->segments[0].min_index = 1;
     w->at = WAL_BLOCK;
-    return rc;
+    return 0;
 }
 
 /* --- reading */

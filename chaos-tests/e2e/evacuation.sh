@@ -67,7 +67,21 @@ for ((i = 0; i < 3; i++)); do
     on_pool guest create "new$i" --image tiny --memory 32 >/dev/null
     check "new$i is elsewhere" test "$(guest_field "new$i" host)" != h2
 done
-on_pool host maintenance off h2
+# Those that were moved away come back, nobody else.
+plan=$(on_pool host maintenance off h2 --move-back --dry-run --json | rows | jq -cs '.')
+# shellcheck disable=SC2016 # $n is jq's.
+check "the plan brings back who was moved" jq -e --argjson n "$GUESTS" \
+    'length == $n and all(.host == "h2")' <<<"$plan"
+check "a plan changes nothing" test "$(host_field h2 maintenance)" = true
+on_pool host maintenance off h2 --move-back --quiet
+check "they are back" test "$(host_field h2 guests)" -eq "$GUESTS"
+for g in "${names[@]}"; do
+    expect_beating "$g"
+    check "$g was never started anew" test \
+        "$(hbcheck --json --pool "$LAB_DIR" --guest "$g" | jq .boots)" -eq 1
+done
+check "nobody is to come back any more" test -z "$(on_pool host maintenance off h2 --move-back --dry-run --json | rows)"
+on_pool host evacuate h2 --quiet
 on_pool guest migrate g1 h2 --quiet
 check "after maintenance it takes guests again" guest_runs_on g1 h2
 

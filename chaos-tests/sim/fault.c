@@ -80,6 +80,9 @@ void faults_begin(void)
     active = true;
     for (uint32_t i = 0; i < n_faults; i++) {
         rows[i] = (struct row){.next = {.fire = strike}};
+        if (faults[i]->heal != NULL) {
+            faults[i]->heal(); /* It may remember a run that ended in the middle. */
+        }
         world_rng(&rows[i].rng, faults[i]->name, 0);
         bool on = rng_below(&rng, 2) == 0 || lab.o.all_faults;
         uint32_t intensity = (uint32_t)rng_between(&rng, INTENSITY_MIN, INTENSITY_MAX);
@@ -99,6 +102,7 @@ void faults_heal(void)
             faults[i]->heal();
         }
     }
+    lab_forget_later();
 }
 
 void faults_text(char *to, size_t size)
@@ -298,6 +302,20 @@ uint64_t fault_some_host(struct rng *rng)
 struct vhost *fault_host(uint64_t arg)
 {
     return &lab.hosts[arg];
+}
+
+struct vhost *fault_master(void)
+{
+    struct vhost *master = NULL;
+    uint64_t term = 0;
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost_state s;
+        if (vhost_look(&lab.hosts[i], &s) && s.leads && s.term > term) {
+            master = &lab.hosts[i];
+            term = s.term;
+        }
+    }
+    return master;
 }
 
 uint64_t fault_while_ms(struct rng *rng, uint64_t min_ms, uint64_t max_ms)

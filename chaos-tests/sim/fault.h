@@ -34,7 +34,7 @@ struct fault {
     /* Decide what to break now. False: there is nothing that it could break. */
     bool (*choose)(struct rng *rng, uint64_t arg[FAULT_ARGS]);
     /* Break it. Any arguments may come, at any moment: hosts exist, the rest may make no sense, and
-     * then nothing is done. */
+     * then nothing is done. What it has lab_after() do is done in the safety phase only. */
     void (*strike)(const uint64_t arg[FAULT_ARGS]);
     /* Take back what is still in force; NULL: there is nothing. Hosts without power, paused or not
      * running are brought back by the run itself. */
@@ -74,6 +74,8 @@ void fault_strike(const struct fault *f, const uint64_t arg[FAULT_ARGS]);
 /* A random host, as an argument; and the host of an argument. */
 uint64_t fault_some_host(struct rng *rng);
 struct vhost *fault_host(uint64_t arg);
+/* The host that leads (the one of the latest term, if several think so); NULL: none. */
+struct vhost *fault_master(void);
 /* A time: mostly short, now and then long. */
 uint64_t fault_while_ms(struct rng *rng, uint64_t min_ms, uint64_t max_ms);
 /* Whether faults still strike (else nothing new may be broken by a delayed part of one). */

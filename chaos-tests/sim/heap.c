@@ -3,6 +3,7 @@
 #include "chaos-tests/sim/heap.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <malloc.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "chaos-tests/sim/proc.h"
+#include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vsys.h"
 
 #define FDS_MAX 64
@@ -316,16 +318,18 @@ int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn 
 
 int __wrap_mdb_env_sync(MDB_env *env, int force)
 {
-    int r = __real_mdb_env_sync(env, force);
-    if (proc_now != NULL) {
-        proc_now->machine->store_synced = r == 0;
-    }
+    int r = store_fails() ? EIO : __real_mdb_env_sync(env, force);
+    store_was_synced(r == 0);
     return r;
 }
 
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
     thing_remove(txn);
+    if (store_fails()) {
+        __real_mdb_txn_abort(txn);
+        return EIO;
+    }
     return __real_mdb_txn_commit(txn);
 }
 

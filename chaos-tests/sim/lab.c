@@ -10,21 +10,30 @@
 
 #include "chaos-tests/check/check.h"
 #include "chaos-tests/check/scenario.h"
+#include "chaos-tests/sim/core.h"
+#include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
 #include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/opinions.h"
+#include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
 #include "chaos-tests/sim/vsys.h"
-#include "chaos-tests/sim/workload.h"
+#include "chaos-tests/sim/watcher.h"
+#include "chaos-tests/sim/workload_impl.h"
+#include "chaos-tests/sim/written.h"
+#include "fsm/commands.h"
 
 /* Bounds, in seconds of simulated time. */
-#define FORM_S  60
-#define REST_S  240
-#define CALM_S  3 /* Clients go on for so long after healing. */
-#define STEP_NS (100 * NS_PER_MS)
+#define FORM_S       60
+#define REST_S       240
+#define CALM_S       3 /* Clients go on for so long after healing. */
+#define CORE_WRITE_S 60
+#define OWED_S       20 /* After it has come to rest; a client may have to find a connection. */
+#define STEP_NS      (100 * NS_PER_MS)
 
 struct lab lab;
 
@@ -86,6 +95,13 @@ void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint
     }
     laters = l;
     vevent_set(&l->ev, world.now_ns + ns);
+}
+
+void lab_forget_later(void)
+{
+    while (laters != NULL) {
+        later_forget(laters);
+    }
 }
 
 /* --- looking */
@@ -179,6 +195,7 @@ static void boot(void)
         vhost_start(&lab.hosts[i]);
     }
     workload_begin();
+    watcher_begin();
     world_run(NS_PER_S);
     workload_form();
     uint64_t limit_ns = world.now_ns + FORM_S * NS_PER_S;
@@ -192,15 +209,30 @@ static void boot(void)
     (void)run_to_rest(FORM_S, "form");
 }
 
-static void record_phase(enum run_phase phase)
+#define ALL (UINT64_MAX >> (64 - lab.o.hosts))
+
+static void record_phase(enum run_phase phase, uint64_t core)
 {
-    uint64_t core = lab.o.hosts >= 64 ? UINT64_MAX : (UINT64_C(1) << lab.o.hosts) - 1;
     record(&(struct rec){.kind = REC_PHASE, .phase = {.phase = phase, .core = core}});
+}
+
+static void left(uint32_t host, const char *what, uint64_t count)
+{
+    record(
+        &(struct rec){.kind = REC_LEFT,
+                      .left = {.host = (uint16_t)host, .what = record_name(what), .count = count}});
+}
+
+/* What should not be there any more when all is done. */
+static void record_left(uint32_t host, const struct vhost_state *s)
+{
+    left(host, "open operations", s->ops_open);
+    left(host, "copies in the guard's table that are none", vguard_strays(host));
 }
 
 static void record_final(void)
 {
-    record_phase(PHASE_END);
+    record_phase(PHASE_END, ALL);
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost_state s;
         if (vhost_look(&lab.hosts[i], &s)) {
@@ -208,6 +240,7 @@ static void record_final(void)
                 .kind = REC_FINAL,
                 .final = {.host = (uint16_t)i, .index = s.applied, .state = s.state_hash | 1}});
             workload_record_rows(&lab.hosts[i]);
+            record_left(i, &s);
         }
     }
 }
@@ -215,18 +248,54 @@ static void record_final(void)
 static void safety(void)
 {
     lab.phase = LAB_SAFETY;
-    record_phase(PHASE_SAFETY);
+    record_phase(PHASE_SAFETY, ALL);
     workload_start();
+    watcher_start();
     faults_begin();
     plan_start();
     world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
 }
 
+static void ask_something(void)
+{
+    struct cmd_pool_set r;
+    schema_init(command_by_number(COMMAND_pool_set)->schema, &r);
+    r.events_kept = 10000;
+    workload_ask(&wl.workers[0], COMMAND_pool_set, &r);
+}
+
+/* A command of a client's is done. */
+static bool core_writes(void)
+{
+    uint64_t acked = lab.acked;
+    ask_something();
+    for (int i = 0; i < CORE_WRITE_S * 10 && lab.acked == acked && !world.stop; i++) {
+        world_run(world.now_ns + STEP_NS);
+    }
+    return lab.acked > acked;
+}
+
+static void core_recovers(uint64_t core)
+{
+    char why[512] = "clients still wait for answers";
+    uint64_t limit_ns = world.now_ns + REST_S * NS_PER_S;
+    uint32_t calm = 0;
+    while (world.now_ns < limit_ns && calm < 5 && !world.stop) {
+        world_run(world.now_ns + STEP_NS);
+        calm = workload_idle() && core_unrest(core, why, sizeof why) == NULL ? calm + 1 : 0;
+    }
+    if (calm < 5) {
+        lab_fail("core", "after %d s %s", REST_S, why);
+    } else if (lab.o.clients > 0 && !core_writes()) {
+        lab_fail("core", "it did not do within %d s what a client asked", CORE_WRITE_S);
+    }
+}
+
 static void heal(void)
 {
+    uint64_t core = core_choose();
     lab.phase = LAB_HEAL;
-    lab.healed_ns = world.now_ns;
-    record_phase(PHASE_HEAL);
+    record_phase(PHASE_HEAL, core);
     faults_heal();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
@@ -235,9 +304,16 @@ static void heal(void)
         vhost_power_on(h);
         vhost_start(h);
     }
+    core_break(core);
     world_run(world.now_ns + CALM_S * NS_PER_S);
     plan_stop();
     workload_stop();
+    if (core != ALL && !world.stop) {
+        core_recovers(core);
+    }
+    core_mend(core);
+    record_phase(PHASE_HEAL, ALL);
+    lab.healed_ns = world.now_ns;
 }
 
 /* What was found on the way is the verdict; the checkers are asked all the same, for the report. */
@@ -258,10 +334,31 @@ static void check_history(void)
     }
 }
 
+static void must(enum must_what what, const char *subject)
+{
+    record(&(struct rec){.kind = REC_MUST,
+                         .must = {.what = what,
+                                  .subject = record_name(subject),
+                                  .by = world.now_ns / NS_PER_US + OWED_S * UINT64_C(1000000)}});
+}
+
+/* What a pool at rest owes: a master, answers to those who ask, and protected guests that run. */
+static void pay_debts(void)
+{
+    must(MUST_LEAD, "");
+    workload_owe(&lab.hosts[0], must);
+    if (lab.o.clients > 0) {
+        must(MUST_WRITE, "");
+        ask_something();
+    }
+    world_run(world.now_ns + OWED_S * NS_PER_S);
+}
+
 static void liveness(void)
 {
     if (!world.stop && run_to_rest(REST_S, "liveness")) {
         lab.rested_ns = world.now_ns;
+        pay_debts();
         workload_check(&lab.hosts[0]);
         record_final();
     }
@@ -286,7 +383,10 @@ void lab_scenario(struct lab_options *o, const struct scenario *s)
 /* A replica that stops by itself is a violation, whatever else the run shows. */
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
-    if (strcmp(event, "replica_stopped") == 0 && !lab.disk_faults) {
+    bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
+    bool lost = lab.forgetting &&
+                (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
+    if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {
         lab_fail("replicas", "%s: %s", p->name, line);
     }
 }
@@ -303,9 +403,22 @@ bool lab_boot(const struct lab_options *o)
     vnet_begin();
     truth_begin();
     vguard_begin();
+    data_begin();
     observe_begin();
+    written_begin();
+    opinions_begin();
+    permits_begin();
     boot();
     return lab.failure[0] == '\0';
+}
+
+static void print_hosts(void)
+{
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        char text[512];
+        vhost_text(&lab.hosts[i], text, sizeof text);
+        (void)printf("%12.6f  %-6s == %s\n", (double)world.now_ns / 1e9, lab.hosts[i].m.name, text);
+    }
 }
 
 bool lab_run(const struct lab_options *o)
@@ -319,22 +432,27 @@ bool lab_run(const struct lab_options *o)
     liveness();
     lab.phase = LAB_OVER;
     lab.applied = observe_last();
+    if (lab.o.print) {
+        print_hosts();
+    }
     return lab.failure[0] == '\0';
 }
 
 void lab_end(void)
 {
     record_into(NULL);
-    while (laters != NULL) {
-        later_forget(laters);
-    }
+    lab_forget_later();
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         vhost_done(&lab.hosts[i]);
     }
     workload_end();
+    watcher_end();
     vguard_end();
     truth_end();
     observe_end();
+    written_end();
+    opinions_end();
+    permits_end();
     vnet_end();
     vsys_end();
     world_end();

@@ -53,6 +53,7 @@ struct lab {
     struct lab_options o;
     struct vhost hosts[LAB_HOSTS_MAX];
     enum lab_phase phase;
+    bool forgetting;        /* A host has lost what it had (data.h). */
     bool disk_faults;       /* The disks of this run misbehave beyond power cuts. */
     char failure[LAB_TEXT]; /* What was found wrong; empty: nothing. */
     const char *checker;    /* Who found it. */
@@ -61,6 +62,7 @@ struct lab {
     /* Counted, for the line at the end. */
     uint64_t asked, acked, refused, unsure, faults_struck, migrations, applied;
     uint64_t turns;
+    uint64_t watchdogs; /* Machines reset because neither guard nor daemon ended a copy in time. */
 };
 
 extern struct lab lab;
@@ -78,8 +80,9 @@ void lab_scenario(struct lab_options *o, const struct scenario *s);
 /* A violation, found by `checker`. Only the first one counts. */
 void lab_fail(const char *checker, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Call it later, in the world's context. Forgotten with the run. */
+/* Call it later, in the world's context. Forgotten with the run; and all of them now. */
 void lab_after(uint64_t ns, void (*fn)(void *ctx, uint64_t arg), void *ctx, uint64_t arg);
+void lab_forget_later(void);
 
 /* The host of this process; NULL: it is no daemon. */
 struct vhost *lab_host_of(const struct proc *p);

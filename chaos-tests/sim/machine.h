@@ -39,7 +39,10 @@ struct machine {
     uint32_t disk_min_us, disk_max_us;
     uint64_t disk_bytes; /* Its size; 0: without end. */
     uint64_t disks;      /* Fresh ones so far. */
-    bool store_synced;   /* Nothing was written to the store (store.h) since its last sync. */
+    /* How often calls of the disk fail, and commits and syncs of the store. */
+    uint32_t read_error_ppm, write_error_ppm, sync_error_ppm, store_error_ppm;
+    bool store_synced; /* Nothing was written to the store (store.h) since its last sync. */
+    bool store_lost;   /* A sync of it failed: no later one makes up for that. */
     struct vevent disk_due;
     struct proc *disk_user; /* The process whose loop its completions go to. */
     /* The cost of one turn of a loop, in microseconds. */

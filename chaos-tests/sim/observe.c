@@ -9,6 +9,7 @@
 #include "chaos-tests/sim/proc.h"
 #include "chaos-tests/sim/record.h"
 #include "chaos-tests/sim/world.h"
+#include "cli/quorated/daemon.h"
 #include "fsm/fsm.h"
 
 /* What was first seen at an index. */
@@ -43,6 +44,27 @@ void observe_end(void)
 uint64_t observe_last(void)
 {
     return last;
+}
+
+bool observe_guest(const char *name, struct guest *ret)
+{
+    struct vhost *newest = NULL;
+    bool found = false;
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        struct vhost *h = &lab.hosts[i];
+        if (h->proc != NULL && h->daemon->fsm != NULL && !h->daemon->stopping &&
+            (newest == NULL || fsm_applied(h->daemon->fsm) > fsm_applied(newest->daemon->fsm))) {
+            newest = h;
+        }
+    }
+    if (newest != NULL) {
+        struct proc *before = proc_enter(newest->proc);
+        struct fsm_view *v = fsm_view_open(newest->daemon->fsm);
+        found = v != NULL && fsm_get_guest(v, name, ret) == 0;
+        (void)fsm_view_close(v);
+        proc_leave(before);
+    }
+    return found;
 }
 
 static struct seen *at(uint64_t index)

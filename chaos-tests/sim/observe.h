@@ -5,6 +5,7 @@
 #ifndef CHAOS_SIM_OBSERVE_H
 #define CHAOS_SIM_OBSERVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,10 @@ void observe_begin(void);
 void observe_end(void);
 /* The highest index that any replica applied. */
 uint64_t observe_last(void);
+
+/* The guest's row where the most was applied; false: there is none. */
+struct guest;
+bool observe_guest(const char *name, struct guest *ret);
 
 /* The process that runs applied this entry (data NULL: one that is no command); and has this state
  * after it. Called by the wrapped functions, and by tests. */

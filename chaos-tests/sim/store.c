@@ -5,8 +5,11 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "chaos-tests/sim/proc.h"
 
 #define PAGE 4096
 
@@ -29,7 +32,7 @@ void store_power_cut(struct machine *m, const char *data_dir)
     char path[128];
     struct rng rng;
     struct stat st;
-    if (m->store_synced) {
+    if (m->store_synced && !m->store_lost) {
         return;
     }
     world_rng(&rng, "store", m->index * 1000u + m->boots);
@@ -40,5 +43,28 @@ void store_power_cut(struct machine *m, const char *data_dir)
             scramble(fd, st.st_size, &rng);
         }
         (void)close(fd);
+    }
+}
+
+bool store_fails(void)
+{
+    return proc_now != NULL && proc_now->machine->store_error_ppm > 0 &&
+           rng_chance(&proc_now->chance, proc_now->machine->store_error_ppm);
+}
+
+void store_was_synced(bool ok)
+{
+    if (proc_now != NULL) {
+        struct machine *m = proc_now->machine;
+        m->store_synced = ok;
+        m->store_lost = m->store_lost || !ok;
+    }
+}
+
+void store_removed(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (proc_now != NULL && slash != NULL && strcmp(slash, "/state.mdb") == 0) {
+        proc_now->machine->store_lost = false;
     }
 }

@@ -9,4 +9,12 @@
  * guess. So a store that was written to since then loses some of its pages, or its end. */
 void store_power_cut(struct machine *m, const char *data_dir);
 
+/* Whether this call of the process that runs, a commit or a sync, meets with an error of the disk.
+ */
+bool store_fails(void);
+/* Its sync came to this end. */
+void store_was_synced(bool ok);
+/* Its file is gone, and whatever was wrong with it. */
+void store_removed(const char *path);
+
 #endif

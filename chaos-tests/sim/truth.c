@@ -8,15 +8,21 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/observe.h"
+#include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vguard.h"
+#include "fsm/rows.h"
 
 #define COPIES 16384
 
 struct copy {
     bool used;
     bool runs;
-    bool killed; /* From outside; the driver of a daemon that stood still learns of it later. */
+    bool departs; /* All of it was sent elsewhere. */
+    bool killed;  /* From outside; the driver of a daemon that stood still learns of it later, */
+    uint64_t by;  /* of the process of this number. */
     uint32_t host;
     struct id uuid;
     uint64_t epoch;
@@ -26,6 +32,8 @@ struct copy {
     char file[96]; /* Name without its folder. */
 };
 
+void (*truth_stopped)(void);
+
 static struct copy *copies;
 static uint32_t n_copies; /* In use at most so many slots from the beginning. */
 
@@ -33,6 +41,7 @@ void truth_begin(void)
 {
     copies = world_new(COPIES, sizeof *copies);
     n_copies = 0;
+    truth_stopped = NULL;
 }
 
 void truth_end(void)
@@ -94,6 +103,7 @@ static void copy_gone(struct copy *c)
     record_copy(c, COPY_GONE);
     world_note('g', c->host, c->epoch);
     *c = (struct copy){0};
+    permits_gone(was.host, &was.uuid, was.epoch);
     vguard_gone(was.host, &was.uuid, was.epoch);
 }
 
@@ -110,6 +120,18 @@ static void check_alone(const struct copy *c)
                 id_text(&c->uuid, uuid), (unsigned long long)o->epoch, lab.hosts[o->host].m.name,
                 (unsigned long long)c->epoch, lab.hosts[c->host].m.name);
         }
+    }
+}
+
+/* A run begins once: what a host has told the others to run was made long before. */
+static void check_begins(const struct copy *c)
+{
+    struct guest g;
+    if (observe_guest(c->name, &g) && id_equal(&g.uuid, &c->uuid) && g.run_epoch == c->epoch &&
+        (g.state == GUEST_RUNNING || g.state == GUEST_PAUSED) &&
+        strcmp(g.host, lab.hosts[c->host].m.name) == 0) {
+        lab_fail("truth", "%s begins the run %llu of guest %s, which had begun before",
+                 lab.hosts[c->host].m.name, (unsigned long long)c->epoch, c->name);
     }
 }
 
@@ -131,11 +153,16 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         return;
     }
     struct copy *c = find_file(host, file);
-    if (c != NULL && c->killed) {
+    if (c != NULL && c->killed && c->by == proc_now->number) {
         (void)__real_unlink(path);
         json_decref(root);
         return;
     }
+    if (c != NULL && c->killed) { /* Another daemon begins it anew. */
+        *c = (struct copy){0};
+        c = NULL;
+    }
+    bool fresh = c == NULL;
     c = c == NULL ? copy_add(host, file) : c;
     if (c != NULL) {
         /* A restamp keeps the file and changes the epoch: the old copy is no more. */
@@ -149,6 +176,11 @@ static void copy_is(uint32_t host, const char *path, const char *file)
         bool runs = since != 0;
         world_note('G', host, c->epoch * 2 + runs);
         c->runs = runs;
+        bool departs = strcmp(state, "departed") == 0;
+        if (departs && !c->departs && truth_stopped != NULL) {
+            truth_stopped();
+        }
+        c->departs = departs;
         vevent_clear(&c->off);
         if (runs && shutdown != 0) {
             vevent_set(&c->off, vclock_when(&lab.hosts[host].m.clock, c->shutdown_ms * NS_PER_MS));
@@ -158,6 +190,9 @@ static void copy_is(uint32_t host, const char *path, const char *file)
                                                         : COPY_PAUSED);
         if (runs) {
             check_alone(c);
+        }
+        if (fresh && strcmp(state, "incoming") != 0) {
+            check_begins(c);
         }
     }
     json_decref(root);
@@ -200,11 +235,12 @@ int __wrap_unlink(const char *path)
     uint32_t host;
     const char *file = copy_file(path, &host);
     int r = __real_unlink(path);
-    if (r == 0 && file != NULL) {
-        struct copy *c = find_file(host, file);
-        if (c != NULL && !c->killed) {
-            copy_gone(c);
-        }
+    store_removed(path);
+    struct copy *c = file == NULL ? NULL : find_file(host, file);
+    if (c != NULL && c->killed) { /* Its driver has heard. */
+        *c = (struct copy){0};
+    } else if (c != NULL && r == 0) {
+        copy_gone(c);
     }
     return r;
 }
@@ -267,6 +303,7 @@ void truth_kill(uint32_t host, const struct id *uuid, uint64_t epoch)
         c = copy_add(host, strrchr(path, '/') + 1);
         if (c != NULL) {
             c->killed = true;
+            c->by = h->proc->number;
         }
     }
 }
@@ -284,6 +321,23 @@ void truth_count(uint32_t *ret_copies, uint32_t *ret_running)
         *ret_copies += copies[i].used && !copies[i].killed;
         *ret_running += copies[i].used && copies[i].runs;
     }
+}
+
+bool truth_handover(uint32_t *ret_src, uint32_t *ret_dst)
+{
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct copy *c = &copies[i];
+        for (uint32_t j = 0; j < n_copies && c->used && c->departs; j++) {
+            const struct copy *o = &copies[j];
+            if (o->used && !o->runs && !o->killed && o->epoch > c->epoch && o->host != c->host &&
+                id_equal(&o->uuid, &c->uuid)) {
+                *ret_src = c->host;
+                *ret_dst = o->host;
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 bool truth_pick(uint32_t host, struct rng *rng, struct id *ret_uuid, uint64_t *ret_epoch)

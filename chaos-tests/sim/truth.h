@@ -30,6 +30,11 @@ bool truth_exists(uint32_t host, const struct id *uuid, uint64_t epoch);
 bool truth_runs(uint32_t host, const struct id *uuid, uint64_t epoch);
 /* Copies that exist, and those of them that execute, on all hosts. */
 void truth_count(uint32_t *ret_copies, uint32_t *ret_running);
+/* Called when all of a copy was sent elsewhere, and it stands still; NULL: nobody is. */
+extern void (*truth_stopped)(void);
+/* A migration whose copies both stand still: the source of it, and the target. False: there is
+ * none. */
+bool truth_handover(uint32_t *ret_src, uint32_t *ret_dst);
 /* A random copy that executes on this host; false: none does. */
 struct rng;
 bool truth_pick(uint32_t host, struct rng *rng, struct id *ret_uuid, uint64_t *ret_epoch);

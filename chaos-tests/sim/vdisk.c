@@ -47,6 +47,14 @@ void vdisk_run(struct proc *p)
     }
 }
 
+static void set_errors(struct machine *m)
+{
+    struct simdisk_errors errors = {.read_ppm = m->read_error_ppm,
+                                    .write_ppm = m->write_error_ppm,
+                                    .sync_ppm = m->sync_error_ppm};
+    simdisk_set_errors(m->disk, &errors);
+}
+
 static void fresh(struct machine *m)
 {
     struct rng rng;
@@ -61,6 +69,7 @@ static void fresh(struct machine *m)
         simdisk_free(m->disk);
     }
     m->disk = simdisk_new(&o);
+    set_errors(m);
     simdisk_run(m->disk, now_us());
     m->disk_due.fire = due;
 }
@@ -146,6 +155,7 @@ void vdisk_tune(struct machine *m)
     if (m->disk != NULL) {
         simdisk_set_latency(m->disk, m->disk_min_us, m->disk_max_us);
         simdisk_set_capacity(m->disk, m->disk_bytes);
+        set_errors(m);
     }
 }
 

@@ -21,7 +21,7 @@ void vdisk_run(struct proc *p);
 void vdisk_process_died(struct proc *p);
 /* The power is cut: what was not synced may be lost. Its process is dead. */
 void vdisk_power_cut(struct machine *m);
-/* How slow, how big. */
+/* How slow, how big, how broken. */
 void vdisk_tune(struct machine *m);
 /* Bytes of the files on it. */
 uint64_t vdisk_used(const struct machine *m);

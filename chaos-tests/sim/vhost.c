@@ -32,8 +32,9 @@ void vhost_init(struct vhost *h, uint32_t index, const char *name)
 {
     struct rng rng;
     world_rng(&rng, "snapshots", index);
+    bool often = rng_below(&rng, 2) == 0;
     *h = (struct vhost){.restart_ms = 1000,
-                        .snapshot_entries = rng_between(&rng, 300, 4000),
+                        .snapshot_entries = rng_between(&rng, 20, often ? 200 : 4000),
                         .snapshot_trailing = rng_between(&rng, 1, 400)};
     machine_init(&h->m, index, name);
     (void)mkdir(name, 0755);
@@ -153,16 +154,26 @@ void vhost_start(struct vhost *h)
     }
 }
 
-void vhost_stop(struct vhost *h)
+static void end_daemon(struct vhost *h, void (*how)(struct daemon *d))
 {
     h->wanted = false;
     vevent_clear(&h->manage);
     if (h->proc != NULL) {
         struct proc *before = proc_enter(h->proc);
-        daemon_stop(h->daemon);
+        how(h->daemon);
         proc_leave(before);
         vloop_replan(h->proc);
     }
+}
+
+void vhost_stop(struct vhost *h)
+{
+    end_daemon(h, daemon_stop);
+}
+
+void vhost_release(struct vhost *h)
+{
+    end_daemon(h, daemon_release);
 }
 
 void vhost_kill(struct vhost *h, uint64_t back_ms)
@@ -291,6 +302,33 @@ static void first_op(struct fsm_view *v, char *to, size_t size)
     }
 }
 
+bool vhost_has_heard(const struct vhost *h, const struct vhost *other)
+{
+    struct raftlog_status st;
+    struct raftlog_member m;
+    if (h->proc == NULL || h->daemon->stopping || other->proc == NULL || other->daemon->stopping) {
+        return false;
+    }
+    raftlog_status(other->daemon->rl, &st);
+    for (uint32_t i = 0; raftlog_member(h->daemon->rl, i, &m); i++) {
+        if (m.raft_id == st.raft_id) {
+            return m.incarnation == st.incarnation;
+        }
+    }
+    return false;
+}
+
+static bool votes(struct raftlog *rl, const struct raftlog_status *st)
+{
+    struct raftlog_member m;
+    for (uint32_t i = 0; raftlog_member(rl, i, &m); i++) {
+        if (m.raft_id == st->raft_id) {
+            return m.role == RAFTLOG_VOTER;
+        }
+    }
+    return false;
+}
+
 bool vhost_look(struct vhost *h, struct vhost_state *ret)
 {
     *ret = (struct vhost_state){0};
@@ -320,8 +358,45 @@ bool vhost_look(struct vhost *h, struct vhost_state *ret)
     ret->leader = st.leader;
     ret->leads = st.leading;
     ret->blank = st.blank;
+    ret->voter = votes(h->daemon->rl, &st);
     ret->current = h->daemon->current;
     ret->diverged = h->daemon->diverged;
     ret->ops_open = n.ops_open;
     return true;
+}
+
+/* The members as this host sees them: + connected, s standby, b blank. */
+static void text_of_members(struct vhost *h, char *to, size_t size)
+{
+    struct raftlog_member m;
+    size_t at = 0;
+    to[0] = '\0';
+    for (uint32_t i = 0; raftlog_member(h->daemon->rl, i, &m) && at < size; i++) {
+        int n = snprintf(to + at, size - at, " %llu%s%s%s", (unsigned long long)m.raft_id,
+                         m.connected ? "+" : "", m.role == RAFTLOG_VOTER ? "" : "s",
+                         m.blank ? "b" : "");
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void vhost_text(struct vhost *h, char *to, size_t size)
+{
+    char members[256];
+    struct raftlog_status st;
+    if (h->proc == NULL || h->daemon->stopping) {
+        (void)snprintf(to, size, "%s", !h->m.on ? "without power" : "no daemon");
+        return;
+    }
+    struct proc *before = proc_enter(h->proc);
+    raftlog_status(h->daemon->rl, &st);
+    text_of_members(h, members, sizeof members);
+    proc_leave(before);
+    (void)snprintf(to, size,
+                   "%s%s%sterm %llu leader %llu commit %llu applied %llu log %llu-%llu "
+                   "adrift %llu ms, members%s",
+                   h->m.frozen ? "frozen " : "", h->proc->paused ? "paused " : "",
+                   st.blank ? "blank " : "", (unsigned long long)st.term,
+                   (unsigned long long)st.leader, (unsigned long long)st.commit_index,
+                   (unsigned long long)st.applied_index, (unsigned long long)st.first_index,
+                   (unsigned long long)st.last_index, (unsigned long long)st.adrift_ms, members);
 }

@@ -32,6 +32,8 @@ void vhost_done(struct vhost *h);
 /* The service is (not) to run. Starting is immediate, stopping is graceful. */
 void vhost_start(struct vhost *h);
 void vhost_stop(struct vhost *h);
+/* The same, and it lets go of its protected guests first. */
+void vhost_release(struct vhost *h);
 
 /* kill -9 of the daemon; started again after `back_ms` (0: by the service manager's own delay). */
 void vhost_kill(struct vhost *h, uint64_t back_ms);
@@ -57,9 +59,14 @@ struct vhost_state {
     uint64_t leader; /* Member number; 0: none known. */
     bool leads;
     bool blank, current, diverged;
+    bool voter; /* As this host knows. */
     uint64_t ops_open;
     char op[400]; /* The first of them, in words. */
     uint32_t hosts_up, hosts;
 };
 bool vhost_look(struct vhost *h, struct vhost_state *ret);
+/* How it is with this host, in one line, for people. */
+void vhost_text(struct vhost *h, char *to, size_t size);
+/* Whether this host's daemon has heard of the start of the other's. */
+bool vhost_has_heard(const struct vhost *h, const struct vhost *other);
 #endif

@@ -64,7 +64,11 @@ bool vnet_path(uint32_t from, uint32_t to)
 uint64_t vnet_delay(uint32_t from, uint32_t to)
 {
     const struct link *l = &vnet.links[from][to];
-    return rng_between(&vnet.rng, l->delay_min_us, l->delay_max_us) * NS_PER_US;
+    uint64_t us = rng_between(&vnet.rng, l->delay_min_us, l->delay_max_us);
+    if (rng_chance(&vnet.rng, l->spike_ppm)) {
+        us += rng_between(&vnet.rng, 0, l->spike_us >> rng_below(&vnet.rng, 8));
+    }
+    return us * NS_PER_US;
 }
 
 /* --- sockets */
@@ -181,6 +185,7 @@ long sock_send(struct sock *s, const void *data, size_t len)
     size_t n = (size_t)min_u64(len, d->window);
     if (n == 0) {
         d->starved = true;
+        conn_probe_later(d);
         return -EAGAIN;
     }
     struct segment *seg = world_new(1, sizeof *seg + n);
@@ -252,8 +257,10 @@ uint32_t sock_unacked_ms(const struct sock *s)
     }
     const struct conn *c = s->conn;
     const struct dir *d = &c->dir[s->side];
-    bool lost = d->ack_lost && !vnet_path(c->host[1 - s->side], c->host[s->side]);
-    if (d->first == NULL && !lost) {
+    bool lost = d->ack_lost &&
+                (c->forgotten || c->torn || !vnet_path(c->host[1 - s->side], c->host[s->side]));
+    bool asks_in_vain = d->window == 0 && d->probes > 1;
+    if (d->first == NULL && !lost && !asks_in_vain) {
         return 0;
     }
     return (uint32_t)((world.now_ns - d->acked_ns) / NS_PER_MS);
@@ -310,16 +317,33 @@ void vnet_power_off(uint32_t host)
     }
 }
 
-bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng)
+/* Any of those that lead from a to b. */
+static struct conn *some_conn(uint32_t a, uint32_t b, struct rng *rng)
 {
     struct conn *found = NULL;
     uint64_t seen = 0;
     for (struct sock *s = vnet.socks; s != NULL; s = s->next) {
         if (s->conn != NULL && s->error == 0 && s->host == a && s->conn->host[1 - s->side] == b &&
-            s->connected == 1 && rng_below(rng, ++seen) == 0) {
+            s->connected == 1 && !s->conn->forgotten && !s->conn->torn &&
+            rng_below(rng, ++seen) == 0) {
             found = s->conn;
         }
     }
+    return found;
+}
+
+bool vnet_forget_some(uint32_t a, uint32_t b, struct rng *rng)
+{
+    struct conn *c = some_conn(a, b, rng);
+    if (c != NULL) {
+        c->forgotten = true;
+    }
+    return c != NULL;
+}
+
+bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng)
+{
+    struct conn *found = some_conn(a, b, rng);
     if (found == NULL) {
         return false;
     }
@@ -331,6 +355,7 @@ bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng)
         }
         conn_reset(found, side);
     }
+    found->torn = true; /* What was thrown away is never made up for. */
     return true;
 }
 

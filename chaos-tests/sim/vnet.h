@@ -27,6 +27,8 @@
 struct link {
     bool cut;
     uint32_t delay_min_us, delay_max_us;
+    uint32_t spike_ppm;   /* Of the delays: they are longer by up to ... */
+    uint32_t spike_us;    /* ... this, mostly by much less. */
     uint32_t loss_ppm;    /* Of the segments: each loss is a stall. */
     uint64_t bytes_per_s; /* 0: no limit. */
     uint32_t split_ppm;   /* Of the segments: they come in two pieces. */
@@ -92,5 +94,8 @@ void vnet_power_off(uint32_t host);
 /* A fault: somebody in the network resets a connection between these two (any, if there are
  * several), in the middle of what is on its way. False: there is none. */
 bool vnet_reset_some(uint32_t a, uint32_t b, struct rng *rng);
+/* Another: somebody in the network has forgotten such a connection, and drops its packets without a
+ * word, for good. Others between the two are not touched. */
+bool vnet_forget_some(uint32_t a, uint32_t b, struct rng *rng);
 
 #endif

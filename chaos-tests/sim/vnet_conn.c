@@ -9,11 +9,18 @@
 
 /* --- connections */
 
+/* Whether packets of this side pass. */
+static bool passes(const struct conn *c, int side)
+{
+    return !c->forgotten && !c->torn && vnet_path(c->host[side], c->host[1 - side]);
+}
+
 void conn_free(struct conn *c)
 {
     for (int i = 0; i < 2; i++) {
         dir_clear(&c->dir[i]);
         vevent_clear(&c->dir[i].room);
+        vevent_clear(&c->dir[i].probe);
     }
     vevent_clear(&c->syn);
     *c->prev = c->next;
@@ -131,7 +138,7 @@ void sock_put(struct sock *s, const uint8_t *data, size_t len)
 static void acked(struct conn *c, int side)
 {
     c->dir[side].acked_ns = world.now_ns;
-    c->dir[side].ack_lost = !vnet_path(c->host[1 - side], c->host[side]);
+    c->dir[side].ack_lost = !passes(c, 1 - side);
 }
 
 /* One segment arrives at the other end of its direction. */
@@ -177,7 +184,8 @@ static void deliver(struct vevent *ev)
     struct dir *d = CONTAINER_OF(ev, struct dir, deliver);
     struct conn *c = d->conn;
     int side = (int)(d - c->dir);
-    if (!vnet_path(c->host[side], c->host[1 - side])) {
+    bool tears = c->torn && d->first->rst && vnet_path(c->host[side], c->host[1 - side]);
+    if (!passes(c, side) && !tears) {
         if (d->first->rst) { /* Never sent again. */
             dir_clear(d);
             conn_maybe_free(c);
@@ -219,12 +227,49 @@ static void room(struct vevent *ev)
     if (c->end[side] == NULL) {
         return;
     }
-    if (!vnet_path(c->host[1 - side], c->host[side])) {
+    if (!passes(c, 1 - side)) {
         vevent_set(ev, world.now_ns + RTO_MIN);
         return;
     }
     d->window = d->window_next;
     sock_tell(c->end[side]);
+}
+
+/* A sender without room asks again and again, each time after twice as long: what told it of room
+ * may have been lost, and so may the reset of a receiver that died. */
+void conn_probe_later(struct dir *d)
+{
+    if (!vevent_is_set(&d->probe)) {
+        d->probes = d->asks = 0;
+        vevent_set(&d->probe, world.now_ns + RTO_MIN);
+    }
+}
+
+static void probe(struct vevent *ev)
+{
+    struct dir *d = CONTAINER_OF(ev, struct dir, probe);
+    struct conn *c = d->conn;
+    int side = (int)(d - c->dir);
+    struct sock *from = c->end[side];
+    if (from == NULL || from->error != 0 || d->window > 0) {
+        return;
+    }
+    if (passes(c, side) && passes(c, 1 - side)) {
+        if (c->end[1 - side] == NULL) {
+            conn_reset(c, 1 - side);
+            return;
+        }
+        d->window = d->window_next;
+        d->probes = 0;
+        acked(c, side);
+    } else {
+        d->probes++;
+    }
+    if (d->window > 0) {
+        sock_tell(from);
+    } else {
+        vevent_set(ev, world.now_ns + min_u64(RTO_MIN << min_u64(d->asks++, 10), RTO_MAX));
+    }
 }
 
 /* --- connecting */
@@ -309,6 +354,7 @@ void sock_connect(struct sock *s, uint32_t to, uint16_t port)
         c->dir[i] = (struct dir){.conn = c, .window = VNET_WINDOW, .window_next = VNET_WINDOW};
         c->dir[i].deliver.fire = deliver;
         c->dir[i].room.fire = room;
+        c->dir[i].probe.fire = probe;
         c->dir[i].acked_ns = world.now_ns;
     }
     s->conn = c;

@@ -28,6 +28,9 @@ struct dir {
     struct segment *first, *last;
     struct vevent deliver; /* Of the first. */
     struct vevent room;    /* The sender learns of room at the receiver. */
+    struct vevent probe;   /* It asks whether there is some, or anybody. */
+    uint32_t probes;       /* Unanswered ones, in a row. */
+    uint32_t asks;         /* All, while there is no room. */
     size_t window;         /* Bytes the sender may still send, as it knows. */
     size_t window_next;    /* As it will know. */
     uint64_t line_free_ns;
@@ -49,6 +52,8 @@ struct conn {
     uint32_t syns;
     bool established;
     bool refused;
+    bool forgotten; /* Nothing of it passes any more. */
+    bool torn;      /* Nothing but the resets of whoever tore it, if they get through. */
 };
 
 struct sock {
@@ -103,5 +108,6 @@ void sock_detach(struct sock *s);
 void conn_send(struct conn *c, int side, struct segment *seg);
 void conn_send_flag(struct conn *c, int side, bool fin, bool rst);
 void conn_reset(struct conn *c, int side);
+void conn_probe_later(struct dir *d);
 
 #endif

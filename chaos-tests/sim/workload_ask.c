@@ -82,6 +82,9 @@ static void ask_set(struct worker *w)
     schema_init(command_by_number(COMMAND_guest_set)->schema, &r);
     (void)str_copy(r.name, sizeof r.name, g < 0 ? "nobody" : wl.guests[g].name);
     r.priority = (uint32_t)rng_between(&w->rng, 1, 1000);
+    if (rng_below(&w->rng, 2) == 0) {
+        (void)str_copy(r.ha, sizeof r.ha, rng_below(&w->rng, 2) == 0 ? "on" : "off");
+    }
     w->value = r.priority;
     ask_record(w, COMMAND_guest_set, &r, g);
 }
@@ -103,6 +106,26 @@ static void ask_set_master(struct worker *w)
     schema_init(command_by_number(COMMAND_pool_set_master)->schema, &r);
     (void)str_copy(r.host, sizeof r.host, lab.hosts[rng_below(&w->rng, lab.o.hosts)].m.name);
     ask_record(w, COMMAND_pool_set_master, &r, -1);
+}
+
+/* The guests of a host leave it, or those that left it come back. */
+static void ask_moves(struct worker *w)
+{
+    const char *host = lab.hosts[rng_below(&w->rng, lab.o.hosts)].m.name;
+    if (rng_below(&w->rng, 2) == 0) {
+        struct cmd_host_evacuate r;
+        schema_init(command_by_number(COMMAND_host_evacuate)->schema, &r);
+        (void)str_copy(r.name, sizeof r.name, host);
+        r.force = true;
+        ask_record(w, COMMAND_host_evacuate, &r, -1);
+    } else {
+        struct cmd_host_maintenance r;
+        schema_init(command_by_number(COMMAND_host_maintenance)->schema, &r);
+        (void)str_copy(r.name, sizeof r.name, host);
+        (void)str_copy(r.mode, sizeof r.mode, "off");
+        r.move_back = true;
+        ask_record(w, COMMAND_host_maintenance, &r, -1);
+    }
 }
 
 /* A record of nonsense within its limits. */
@@ -141,6 +164,8 @@ void choose_ask(struct worker *w)
         ask_migrate(w);
     } else if (n < 94) {
         ask_set_master(w);
+    } else if (n < 96) {
+        ask_moves(w);
     } else {
         ask_nonsense(w);
     }

@@ -1,14 +1,14 @@
 /* quorate-guard: ends this host's guarded guests when its lease ends, whatever became of the
  * daemon.
  *
- *     quorate-guard PATH [LINGER-MS]
+ *     quorate-guard PATH [LINGER-MS [WATCHDOG]]
  *
  * It listens on PATH for the daemon, learns each new end of the lease and which processes are
  * guarded, and kills them in time (docs/protocols/leases.md). Nothing it needs for that may depend
  * on anything else of this machine: its memory is locked, nothing is allocated once it serves, it
- * reads and writes no file, and where it is allowed to it runs before everything else and is spared
- * when memory runs out. It goes on when the daemon dies, and ends by itself when nobody needs it
- * any more.
+ * reads and writes no file but the watchdog's device (dog.h), and where it is allowed to it runs
+ * before everything else and is spared when memory runs out. It goes on when the daemon dies, and
+ * ends by itself when nobody needs it any more.
  *
  * Exit status: 0 no longer needed, 1 it could not serve, 2 wrong usage, 3 another one serves PATH.
  */
@@ -32,6 +32,7 @@
 
 #include "core/err.h"
 
+#include "cli/guard/dog.h"
 #include "cli/guard/table.h"
 
 #define EXIT_FAILED 1
@@ -56,6 +57,7 @@ struct guard {
     uint64_t alone_ms;  /* Without a daemon since then. */
     uint64_t linger_ms; /* LINGER_MS, or as the command line says. */
     bool stuck_told;
+    struct dog dog;
     struct pollfd polls[FD_COPIES + GUARD_COPIES];
     struct guard_table_msg table_msg;
 };
@@ -120,6 +122,17 @@ static void tell_table(struct guard *g)
     tell(g, m, sizeof m->head + g->table.n * sizeof m->copies[0]);
 }
 
+/* What stands behind it; nothing is said as long as that is not known. */
+static void tell_dog(struct guard *g)
+{
+    bool good = dog_guarantees(&g->dog);
+    struct guard_msg m = {
+        .magic = GUARD_MAGIC, .kind = GUARD_DOG, .n = good ? 1 : 0, .code = g->dog.error};
+    if (good || g->dog.refused) {
+        tell(g, &m, sizeof m);
+    }
+}
+
 /* The newest daemon is the one that is served: the one before is gone, or hangs. */
 static void welcome(struct guard *g)
 {
@@ -136,6 +149,7 @@ static void welcome(struct guard *g)
     lose_client(g);
     g->client = fd;
     tell_table(g);
+    tell_dog(g);
 }
 
 static void add(struct guard *g, const struct guard_copy *copy, int pidfd)
@@ -262,7 +276,8 @@ static uint64_t next_ms(const struct guard *g)
     if (at == 0 && g->client < 0 && g->table.n == 0) {
         at = g->alone_ms + g->linger_ms;
     }
-    return at;
+    uint64_t dog = dog_next_ms(&g->dog, g->table.end_ms);
+    return dog != 0 && (at == 0 || dog < at) ? dog : at;
 }
 
 static void set_timer(const struct guard *g)
@@ -315,6 +330,9 @@ static int serve(struct guard *g)
         }
         if (g->polls[FD_LISTEN].revents != 0) {
             welcome(g);
+        }
+        if (dog_tick(&g->dog, g->table.end_ms, g->table.n, now_ms())) {
+            tell_dog(g);
         }
     }
     return 0;
@@ -385,9 +403,10 @@ int main(int argc, char **argv)
     char *end = NULL;
     guard.client = -1;
     guard.alone_ms = now_ms();
-    guard.linger_ms = argc == 3 ? strtoul(argv[2], &end, 10) : LINGER_MS;
-    if (argc < 2 || argc > 3 || argv[1][0] == '-' || (end != NULL && *end != '\0')) {
-        (void)fprintf(stderr, "usage: quorate-guard SOCKET-PATH [LINGER-MS]\n"
+    guard.linger_ms = argc >= 3 ? strtoul(argv[2], &end, 10) : LINGER_MS;
+    dog_init(&guard.dog, &dog_real_calls, argc == 4 ? argv[3] : "");
+    if (argc < 2 || argc > 4 || argv[1][0] == '-' || (end != NULL && *end != '\0')) {
+        (void)fprintf(stderr, "usage: quorate-guard SOCKET-PATH [LINGER-MS [WATCHDOG]]\n"
                               "Started by quorated; ends guarded guests when the lease ends.\n");
         return EXIT_USAGE;
     }

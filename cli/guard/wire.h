@@ -23,7 +23,9 @@ enum guard_kind {
     GUARD_DROPPED,   /* Guard: guest, epoch. */
     GUARD_GONE,      /* Guard: guest, epoch: its process has ended. */
     GUARD_KILLED,    /* Guard: the time has come; n were killed. */
-    GUARD_STUCK      /* Guard: the lease is over and n will not die. */
+    GUARD_STUCK,     /* Guard: the lease is over and n will not die. */
+    GUARD_DOG        /* Guard: n 1: a watchdog stands behind it; 0: it does not, code is why
+                        (errno). Comes when that is known or changes. */
 };
 
 struct guard_copy {

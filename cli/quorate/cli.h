@@ -39,6 +39,7 @@ struct options {
 struct cli {
     FILE *out; /* Results. */
     FILE *err; /* Errors, warnings, progress. */
+    FILE *in;  /* Answers to questions; NULL: there is nobody to ask. */
     bool out_tty;
     bool err_tty;
     unsigned out_width; /* Columns of the terminal; 0: no terminal. */

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
     const char *connect = getenv("QUORATE_CONNECT");
     struct cli cli = {.out = stdout,
                       .err = stderr,
+                      .in = isatty(STDIN_FILENO) == 1 ? stdin : NULL,
                       .out_tty = isatty(STDOUT_FILENO) == 1,
                       .err_tty = isatty(STDERR_FILENO) == 1,
                       .clock = os_clock(),

@@ -11,14 +11,26 @@ int run_create(struct cli *cli, const struct parsed *p);
 int run_new(struct cli *cli, const struct parsed *p);
 int run_shutdown(struct cli *cli, const struct parsed *p);
 int run_migrate(struct cli *cli, const struct parsed *p);
+int run_maintenance(struct cli *cli, const struct parsed *p);
 int run_evacuate(struct cli *cli, const struct parsed *p);
+/* Send one command on an open link and see it through. */
+struct link;
+int run_record(struct link *l, const struct command *c, const void *record, bool wait);
+/* Ask all running guests (on this host, unless it is "") to shut down. Every guest is asked, also
+ * after one of them refused; the first failure is the exit status. */
+int run_shutdown_all(struct link *l, const char *host, bool wait);
 int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
+
+/* run_host.c */
+int run_host_stop(struct cli *cli, const struct parsed *p);
 
 /* run_query.c */
 int run_query(struct cli *cli, const struct parsed *p);
 /* The rows of this query as a table. */
 int run_rows(struct cli *cli, const struct parsed *p, const char *query, const char *subject);
+/* Who answers on this link. */
+int run_hello(struct link *l, struct api_hello *ret, struct err *e);
 int run_info(struct cli *cli, const struct parsed *p);
 
 /* wait.c, events.c, help.c, completion.c */

@@ -99,8 +99,7 @@ static void put_subject(const struct command *c, const void *record, struct buf 
     buf_put_u8(out, 0);
 }
 
-/* Send one command on an open link and see it through. */
-static int carry_out(struct link *l, const struct command *c, const void *record, bool wait)
+int run_record(struct link *l, const struct command *c, const void *record, bool wait)
 {
     CLEANUP(buf_done) struct buf subject = {0};
     put_subject(c, record, &subject);
@@ -123,7 +122,7 @@ static int send_record(struct cli *cli, enum command_number number, const void *
     if (link_init(&l, cli, &e) != 0) {
         return cli_fail(cli, &e);
     }
-    int status = carry_out(&l, command_by_number(number), record, !cli->opt.no_wait);
+    int status = run_record(&l, command_by_number(number), record, !cli->opt.no_wait);
     link_done(&l);
     return status;
 }
@@ -193,8 +192,30 @@ int run_evacuate(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_host_evacuate, &cmd);
 }
 
+int run_maintenance(struct cli *cli, const struct parsed *p)
+{
+    const struct args_maintenance *a = p->record;
+    struct cmd_host_maintenance cmd;
+    bool off = strcmp(a->mode, "off") == 0;
+    if (a->dry_run && (!off || a->move_back)) {
+        return run_rows(cli, p, off ? "back.list" : "move.list", a->name);
+    }
+    schema_init(command_by_number(COMMAND_host_maintenance)->schema, &cmd);
+    (void)str_copy(cmd.mode, sizeof cmd.mode, a->mode);
+    (void)str_copy(cmd.name, sizeof cmd.name, a->name);
+    cmd.evacuate = a->evacuate;
+    cmd.parallel = a->parallel;
+    cmd.move_back = a->move_back;
+    if (a->dry_run) {
+        cli_say(cli, "host maintenance off moves no guest without --move-back");
+        return EXIT_STATUS_OK;
+    }
+    return send_record(cli, COMMAND_host_maintenance, &cmd);
+}
+
 /* The guests that run, and the operations that shut them down. */
 struct running {
+    const char *host; /* "" for all. */
     struct buf names; /* NUL-terminated, one after the other. */
     struct buf ops;   /* u64 each. */
 };
@@ -203,7 +224,7 @@ static void note_running(void *ctx, const void *record)
 {
     struct running *r = ctx;
     const struct api_guest *g = record;
-    if (g->state == GUEST_RUNNING) {
+    if (g->state == GUEST_RUNNING && (*r->host == '\0' || strcmp(g->host, r->host) == 0)) {
         buf_put(&r->names, g->name, strlen(g->name) + 1);
     }
 }
@@ -214,7 +235,7 @@ static int shut_down(struct link *l, const char *name, bool wait)
     const struct command *c = command_by_number(COMMAND_guest_shutdown);
     schema_init(c->schema, &cmd);
     (void)str_copy(cmd.name, sizeof cmd.name, name);
-    return carry_out(l, c, &cmd, wait);
+    return run_record(l, c, &cmd, wait);
 }
 
 /* Ask one of many: its operation is noted and waited for when all are asked. */
@@ -245,10 +266,9 @@ static int wait_one(struct link *l, uint64_t id)
     return wait_report(l->cli, &op);
 }
 
-/* Every guest is asked, also after one of them refused; the first failure is the exit status. */
-static int shut_down_all(struct link *l, bool wait)
+int run_shutdown_all(struct link *l, const char *host, bool wait)
 {
-    struct running r = {.names = {0}};
+    struct running r = {.host = host};
     struct err e = {0};
     struct request_query q = {.query = api_query_by_name("guest.list"),
                               .subject = "",
@@ -291,7 +311,7 @@ int run_shutdown(struct cli *cli, const struct parsed *p)
     if (link_init(&l, cli, &e) != 0) {
         return cli_fail(cli, &e);
     }
-    int status = a->all ? shut_down_all(&l, a->wait) : shut_down(&l, a->name, a->wait);
+    int status = a->all ? run_shutdown_all(&l, "", a->wait) : shut_down(&l, a->name, a->wait);
     link_done(&l);
     return status;
 }

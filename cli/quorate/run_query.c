@@ -155,7 +155,7 @@ int run_rows(struct cli *cli, const struct parsed *p, const char *query, const c
     return status;
 }
 
-static int say_hello(struct link *l, struct api_hello *ret, struct err *e)
+int run_hello(struct link *l, struct api_hello *ret, struct err *e)
 {
     CLEANUP(buf_done) struct buf params = {0};
     CLEANUP(buf_done) struct buf result = {0};
@@ -176,7 +176,7 @@ int run_info(struct cli *cli, const struct parsed *p)
         return cli_fail(cli, &e);
     }
     int status;
-    if (say_hello(&l, &hello, &e) != 0) {
+    if (run_hello(&l, &hello, &e) != 0) {
         status = cli_fail(cli, &e);
     } else if (hello.blank) {
         status = table_print_one(cli, &schema_api_hello, &hello);

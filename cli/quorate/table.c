@@ -90,6 +90,7 @@ static const struct layout layouts[] = {
     {"repo.list", repo_columns, ARRAY_LEN(repo_columns)},
     {"op.list", op_columns, ARRAY_LEN(op_columns)},
     {"move.list", move_columns, ARRAY_LEN(move_columns)},
+    {"back.list", move_columns, ARRAY_LEN(move_columns)},
     {"place.list", place_columns, ARRAY_LEN(place_columns)},
 };
 

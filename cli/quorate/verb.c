@@ -31,6 +31,12 @@ SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #define SCHEMA_RECORD args_evacuate
 SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_maintenance
+SCHEMA_DEFINE(args_maintenance, ARGS_MAINTENANCE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_stop
+SCHEMA_DEFINE(args_stop, ARGS_STOP_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_shell
 SCHEMA_DEFINE(args_shell, ARGS_SHELL_FIELDS)
 #undef SCHEMA_RECORD
@@ -97,6 +103,10 @@ static const struct verb own_verbs[] = {
      .args = &schema_args_host,
      .run = run_pool_transfer,
      .extra = "host"},
+    {.title = "host stop",
+     .summary = "Stop the daemon of a host, for an update or before the machine goes down",
+     .args = &schema_args_stop,
+     .run = run_host_stop},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,
@@ -182,6 +192,10 @@ static void from_command(const struct command *c, struct verb *ret)
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */
         ret->run = run_evacuate;
+    } else if (c->number == COMMAND_host_maintenance) {
+        ret->args = &schema_args_maintenance;
+        ret->command = NULL;
+        ret->run = run_maintenance;
     }
 }
 

@@ -195,6 +195,10 @@ static void put_success(const struct api_op *op, struct buf *out)
     case OP_EVACUATE:
         buf_printf(out, "host %s is empty: %" PRIu32 " guests were moved", op->subject, op->moved);
         break;
+    case OP_RETURN:
+        buf_printf(out, "%" PRIu32 " guests came back to host %s", op->moved, op->subject);
+        break;
+    case OP_RESTART: buf_printf(out, "%" PRIu32 " hosts were restarted", op->moved); break;
     }
     buf_printf(out, " (operation %" PRIu64, op->id);
     if (op->ended_ms >= op->created_ms && op->ended_ms != 0) {

@@ -26,6 +26,8 @@ typedef void (*agent_proposed_fn)(void *ctx, int code, const struct outcome *out
 struct agent_guard {
     bool (*allows)(void *ctx);  /* Guarded work may begin. */
     bool (*is_over)(void *ctx); /* No guarded copy may run here. */
+    /* This host lets go of its guarded runs: their copies end, and nothing is said of that. */
+    bool (*lets_go)(void *ctx);
     bool (*holds)(void *ctx, const struct id *guest, uint64_t epoch);  /* It is in the table. */
     bool (*killed)(void *ctx, const struct id *guest, uint64_t epoch); /* ... and was killed. */
     /* Begin to guard the copy, of this process; agent_guard_changed() when that is known. */
@@ -89,6 +91,10 @@ void agent_event(struct agent *a, const struct hv_event *event);
 
 /* What the guard holds of this guest, or of all (NULL), or what the lease allows, has changed. */
 void agent_guard_changed(struct agent *a, const struct id *guest);
+
+/* While this host lets go: no copy of a guarded run that it owns is here any more, or being made.
+ */
+bool agent_has_let_go(struct agent *a);
 
 /* Begin nothing any more. `stopped` fires when nothing of the agent is under way on the loop; the
  * driver must be closed meanwhile (its requests end by that), and proposals must be answered. */

@@ -52,7 +52,9 @@
  * Nothing is made without a lease; a copy is made paused, and let go on only when the guard has it
  * (a target also says so only then that it is prepared); when the lease is over the owner's copy is
  * destroyed, if the guard has not done so already. What becomes protected while it runs is guarded
- * first and reported then; what is protected no more is reported first and let go of then.
+ * first and reported then; what is protected no more is reported first and let go of then. While
+ * the host lets go (it stops, and says so when nothing guarded is left) copies of guarded runs end
+ * and their ends are not reported: the host's word speaks for all of them.
  *
  * TARGET: migration_target(). A source's copy that DEPARTED is never let go on while its migration
  * is in TRANSFER: UNPAUSE follows only from a state in which the abort is applied.
@@ -393,6 +395,10 @@ static struct agent_answer under_guard(const struct agent_input *in, struct agen
     const struct guest *g = in->guest;
     if (!in->guarding || g == NULL || a.act == AGENT_DESTROY) {
         return a;
+    }
+    if (in->lets_go && is_owner(in) && (g->guarded || in->protect || is_held(in, g->run_epoch))) {
+        return copy_state(in, g->run_epoch) == HV_GONE ? nothing
+                                                       : act_on(AGENT_DESTROY, g->run_epoch);
     }
     if (g->guarded && (a.act == AGENT_START || a.act == AGENT_INCOMING)) {
         return in->lease_allows ? a : nothing;

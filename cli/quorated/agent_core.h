@@ -71,6 +71,7 @@ struct agent_input {
     bool protect;      /* HA is on for the pool and for the guest. */
     bool lease_allows; /* Guarded work may begin. */
     bool lease_over;   /* No guarded copy may run here. */
+    bool lets_go;      /* Copies of protected guests end here, and nothing is said of that. */
     const bool *held;  /* Of each of `copies`: it is in the guard's table. */
 
     /* Under way: a request but MIGRATE and DESTROY, or the making of disks; a DESTROY; a MIGRATE.

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/agent_in.h"
@@ -375,6 +376,9 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
     s->flight = NULL;
     p->unsure = code != 0;
     p->tries++;
+    if (MUTANT(resume_without_abort) && p->unsure && p->number == COMMAND_migrate_switch) {
+        s->memory.sent_op = 0;
+    }
     /* Applied and accepted, it has changed the state and will not be decided again. Rejected, it
      * was overtaken by something that will be seen. Either way, if it still looks right it must
      * wait. */

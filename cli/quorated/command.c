@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mutant.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -73,8 +74,11 @@ static void proposal_done(struct raftlog_proposal *p, int code)
             job_end(j, 0, &o, "");
             return;
         }
-    }
-    if (code == ERR_TIMEOUT) {
+        (void)err_set(&j->error, ERR_UNSURE,
+                      "host %s has carried the command out and lost what came of it: the same "
+                      "request id will tell",
+                      j->d->opt.name);
+    } else if (code == ERR_TIMEOUT) {
         (void)err_set(
             &j->error, ERR_UNSURE,
             "no answer from a majority in time: the command may still be carried out; the "
@@ -95,6 +99,9 @@ static uint32_t job_adrift_ms(const struct job *j)
 
 static void job_propose(struct job *j)
 {
+    if (MUTANT(retry_new_request)) {
+        j->request = id_new(&j->d->rng);
+    }
     struct entry en = {
         .number = j->command->number,
         .request = j->request,
@@ -128,6 +135,9 @@ static void read_done(struct raftlog_read *r, int code)
     struct outcome o;
     if (fsm_request_outcome(j->d->fsm, &j->request, &o) == 0) {
         job_end(j, 0, &o, "");
+    } else if (fsm_failure(j->d->fsm, &j->error) != 0) {
+        (void)daemon_no_view(j->d, &j->error);
+        job_fail(j);
     } else if (code != 0) {
         /* Nothing was proposed by this try. An earlier one may have been: hence retryable. */
         (void)err_set(&j->error, code, "%s", err_text(code));
@@ -153,6 +163,11 @@ static void job_complete(struct job *j)
         return;
     }
     struct fsm_view *v = fsm_look(j->d->fsm);
+    if (v == NULL) {
+        daemon_no_view(j->d, &j->error);
+        job_fail(j);
+        return;
+    }
     int rc = complete_command(j->d, v, j->command, j->record, &j->error);
     (void)fsm_view_close(v);
     if (rc == 0) {

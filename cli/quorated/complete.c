@@ -9,9 +9,24 @@
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/evacuation.h"
 #include "cli/quorated/placement.h"
+#include "cli/quorated/reach.h"
 #include "cli/quorated/template.h"
 
 /* --- hosts */
+
+/* A preferred host that is not there says more than the hosts that are. */
+static int
+nowhere(struct fsm_view *v, const struct guest *g, const struct placement *found, struct err *e)
+{
+    struct host h;
+    for (uint32_t i = 0; i < g->preferred_n; i++) {
+        if (fsm_get_host(v, g->preferred[i], &h) != 0) {
+            return err_set(e, ERR_NOT_FOUND, "host %s, which guest %s prefers, not found",
+                           g->preferred[i], g->name);
+        }
+    }
+    return place_none(found, g, e);
+}
 
 static int
 pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_host, struct err *e)
@@ -22,7 +37,7 @@ pick(struct fsm_view *v, const struct guest *g, const char *not_here, char *ret_
     place_census_take(v, &census);
     place_find(v, &census, &ask, &found);
     if (found.best == NULL) {
-        return place_none(&found, g, e);
+        return nowhere(v, g, &found, e);
     }
     (void)str_copy(ret_host, LIMIT_NAME + 1, found.best->host->name);
     return 0;
@@ -90,7 +105,7 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     }
     fill_macs(d, &c->config);
     static struct guest g; /* Several KiB; the loop has one thread. */
-    if (!c->start || fsm_get_guest(v, c->name, &g) == 0) {
+    if ((!c->start && !c->ha) || fsm_get_guest(v, c->name, &g) == 0) {
         return 0; /* Nothing to choose, or the state machine will say that the name is taken. */
     }
     schema_init(&schema_guest, &g);
@@ -103,7 +118,11 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     g.config.memory_mib = g.config.memory_mib == 0 ? GUEST_MEMORY_MIB : g.config.memory_mib;
     g.config.vcpus = g.config.vcpus == 0 ? GUEST_VCPUS : g.config.vcpus;
     g.ha = c->ha;
-    int rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
+    int rc = c->ha && !c->force ? reach_check(v, &g, e) : 0;
+    if (!c->start || rc != 0) {
+        return rc;
+    }
+    rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
     return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
@@ -126,6 +145,25 @@ static int complete_migrate(struct fsm_view *v, struct cmd_guest_migrate *c, str
     return pick(v, &g, g.host, c->host, e);
 }
 
+/* HA that is turned on where it cannot be kept is refused. */
+static int complete_guest_set(struct fsm_view *v, const struct cmd_guest_set *c, struct err *e)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    if (strcmp(c->ha, "on") != 0 || c->force || fsm_get_guest(v, c->name, &g) != 0 || g.ha) {
+        return 0;
+    }
+    return reach_check(v, &g, e);
+}
+
+static int complete_pool_set(struct fsm_view *v, const struct cmd_pool_set *c, struct err *e)
+{
+    struct pool pool;
+    if (strcmp(c->ha, "on") != 0 || c->force || fsm_get_pool(v, &pool) != 0 || pool.ha) {
+        return 0;
+    }
+    return reach_check_all(v, e);
+}
+
 /* What cannot be done to its end is refused before it begins. */
 static int complete_evacuate(struct fsm_view *v, const struct cmd_host_evacuate *c, struct err *e)
 {
@@ -143,7 +181,13 @@ bool complete_needs_state(const struct command *c, const void *record)
 {
     if (c->number == COMMAND_guest_create) {
         const struct cmd_guest_create *create = record;
-        return create->image[0] != '\0' || create->start;
+        return create->image[0] != '\0' || create->start || create->ha;
+    }
+    if (c->number == COMMAND_guest_set) {
+        return strcmp(((const struct cmd_guest_set *)record)->ha, "on") == 0;
+    }
+    if (c->number == COMMAND_pool_set) {
+        return strcmp(((const struct cmd_pool_set *)record)->ha, "on") == 0;
     }
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
@@ -168,6 +212,12 @@ int complete_command(struct daemon *d,
     }
     if (c->number == COMMAND_host_evacuate) {
         return complete_evacuate(v, record, e);
+    }
+    if (c->number == COMMAND_guest_set) {
+        return complete_guest_set(v, record, e);
+    }
+    if (c->number == COMMAND_pool_set) {
+        return complete_pool_set(v, record, e);
     }
     if (c->number == COMMAND_repo_new) {
         struct cmd_repo_new *repo = record;

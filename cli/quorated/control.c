@@ -7,7 +7,8 @@
  *   deadlines  operations that took too long are ended
  *   checks     the state hash of a recent index goes through the log, for all to compare
  *   high availability: control_ha.h
- *   evacuate   hosts that are to be empty are emptied (control_evacuate.c)
+ *   power      hosts that are down are powered off, where there is a program for it
+ * (control_power.c) evacuate   hosts that are to be empty are emptied (control_evacuate.c)
  *   mastership goes to the preferred master when that is healthy
  */
 
@@ -20,6 +21,7 @@
 
 #include "cli/quorated/control_evacuate.h"
 #include "cli/quorated/control_ha.h"
+#include "cli/quorated/control_power.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/deadlines.h"
 
@@ -35,6 +37,7 @@ struct control {
     uint64_t transfer_at_ms;
     struct deadlines deadlines;
     struct control_ha *ha;
+    struct control_power *power;
     struct evacuate evacuate;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
@@ -46,6 +49,7 @@ struct control *control_new(struct daemon *d)
     struct control *c = mem_new(1, sizeof *c);
     c->d = d;
     c->ha = control_ha_new(d);
+    c->power = control_power_new(d);
     c->evacuate.d = d;
     return c;
 }
@@ -55,6 +59,7 @@ struct control *control_free(struct control *c)
     if (c != NULL) {
         deadlines_clear(&c->deadlines);
         c->ha = control_ha_free(c->ha);
+        c->power = control_power_free(c->power);
     }
     free(c);
     return NULL;
@@ -88,8 +93,10 @@ struct census {
     struct raftlog_member members[2 * LIMIT_HOSTS];
     uint32_t n_members;
     uint32_t voters;
-    uint32_t eligible; /* Hosts that may vote. */
-    uint32_t target;   /* Hosts that should. */
+    uint32_t eligible;          /* Hosts that may vote. */
+    uint32_t gone;              /* Voters that have been silent for too long, */
+    bool away[2 * LIMIT_HOSTS]; /* which these of members are. */
+    uint32_t target;            /* Hosts that should vote. */
 };
 
 static const struct host *host_of(const struct census *s, uint64_t raft_id)
@@ -112,7 +119,37 @@ static const struct raftlog_member *member_of(const struct census *s, uint64_t r
     return NULL;
 }
 
-static void census_take(struct control *c, struct fsm_view *v, struct census *s)
+static uint32_t odd(uint32_t n)
+{
+    return n == 0 ? 1 : n % 2 == 0 ? n - 1 : n;
+}
+
+uint32_t control_voters(uint32_t most, uint32_t eligible, uint32_t gone)
+{
+    /* Two that are gone are better missed than waited for: without their votes the rest can lose
+     * one more. One that is gone costs nothing, and its way back is shorter. Three are the least,
+     * where there are three: the majority of fewer is all of them. */
+    uint32_t away = gone / 2 * 2;
+    uint32_t all = (uint32_t)min_u64(eligible, most);
+    uint32_t present = (uint32_t)min_u64(eligible - min_u64(away, eligible), most);
+    uint32_t least = odd((uint32_t)min_u64(all, 3));
+    return odd(present) > least ? odd(present) : least;
+}
+
+/* A new master gives everybody the whole time to be heard. */
+static void
+find_gone(const struct control *c, struct census *s, uint32_t timeout_ms, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        const struct host *h = host_of(s, m->raft_id);
+        s->away[i] = m->role == RAFTLOG_VOTER && h != NULL && h->state == HOST_DOWN &&
+                     m->heard_ms > timeout_ms && now_ms - c->leading_since_ms > timeout_ms;
+        s->gone += s->away[i] ? 1 : 0;
+    }
+}
+
+static void census_take(struct control *c, struct fsm_view *v, struct census *s, uint64_t now_ms)
 {
     *s = (struct census){0};
     const char *after = "";
@@ -127,9 +164,12 @@ static void census_take(struct control *c, struct fsm_view *v, struct census *s)
         s->n_members++;
     }
     struct pool pool;
-    uint32_t most = fsm_get_pool(v, &pool) == 0 ? pool.voters : 1;
-    uint32_t n = s->eligible < most ? s->eligible : most;
-    s->target = n == 0 ? 1 : n % 2 == 0 ? n - 1 : n;
+    if (fsm_get_pool(v, &pool) != 0) {
+        s->target = 1;
+        return;
+    }
+    find_gone(c, s, pool.voter_timeout_ms, now_ms);
+    s->target = control_voters(pool.voters, s->eligible, s->gone);
 }
 
 static bool step_failed(const char *what, const char *host, const struct err *e)
@@ -140,6 +180,16 @@ static bool step_failed(const char *what, const char *host, const struct err *e)
     return true;
 }
 
+static void renew(struct control *c, const struct host *h)
+{
+    struct cmd_host_renew r;
+    schema_init(command_by_number(COMMAND_host_renew)->schema, &r);
+    (void)str_copy(r.name, sizeof r.name, h->name);
+    r.old_raft_id = h->raft_id;
+    log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone", NULL);
+    propose(c, COMMAND_host_renew, &r);
+}
+
 /* A host whose data directory is gone cannot be the member it was: it may have voted. */
 static bool renew_blank(struct control *c, const struct census *s)
 {
@@ -147,13 +197,7 @@ static bool renew_blank(struct control *c, const struct census *s)
         const struct raftlog_member *m = &s->members[i];
         const struct host *h = host_of(s, m->raft_id);
         if (m->blank && h != NULL && m->role != RAFTLOG_NONE) {
-            struct cmd_host_renew renew;
-            schema_init(command_by_number(COMMAND_host_renew)->schema, &renew);
-            (void)str_copy(renew.name, sizeof renew.name, h->name);
-            renew.old_raft_id = m->raft_id;
-            log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone",
-                     NULL);
-            propose(c, COMMAND_host_renew, &renew);
+            renew(c, h);
             return true;
         }
     }
@@ -185,6 +229,10 @@ static bool add_missing(struct control *c, const struct census *s)
         const struct raftlog_member *m = member_of(s, h->raft_id);
         if (m == NULL && h->state != HOST_LEAVING) {
             int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
+            if (rc == ERR_REFUSED) {
+                renew(c, h);
+                return true;
+            }
             return rc == 0 || step_failed("add", h->name, &e);
         }
     }
@@ -202,24 +250,50 @@ static bool may_vote(const struct control *c,
            !m->blank && m->connected && m->match_index + MEMBER_LAG >= st->commit_index;
 }
 
-static bool set_voters(struct control *c, const struct census *s)
+static bool set_role(struct control *c, const struct raftlog_member *m, enum raftlog_role role)
 {
     struct err e = {0};
-    struct raftlog_status st;
-    raftlog_status(c->d->rl, &st);
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        const struct raftlog_member *m = &s->members[i];
-        bool promote = s->voters < s->target && may_vote(c, s, m, &st);
-        const struct host *h = host_of(s, m->raft_id);
-        bool demote = m->role == RAFTLOG_VOTER && m->raft_id != st.raft_id &&
-                      (s->voters > s->target || (h != NULL && !h->can_master && s->voters > 1));
-        if (promote || demote) {
-            int rc = raftlog_member_role(c->d->rl, m->raft_id,
-                                         promote ? RAFTLOG_VOTER : RAFTLOG_STANDBY, &e);
-            return rc == 0 || step_failed(promote ? "promote" : "demote", m->address, &e);
+    int rc = raftlog_member_role(c->d->rl, m->raft_id, role, &e);
+    return rc == 0 || step_failed(role == RAFTLOG_VOTER ? "promote" : "demote", m->address, &e);
+}
+
+/* One more voter, when there are too few, or for one that is gone. */
+static bool promote_one(struct control *c, const struct census *s, const struct raftlog_status *st)
+{
+    bool due = s->voters < s->target || (s->gone > 0 && s->voters == s->target);
+    for (uint32_t i = 0; due && i < s->n_members; i++) {
+        if (may_vote(c, s, &s->members[i], st)) {
+            return set_role(c, &s->members[i], RAFTLOG_VOTER);
         }
     }
     return false;
+}
+
+/* One voter less, when there are too many: one that is gone before one that is there. */
+static bool demote_one(struct control *c, const struct census *s, const struct raftlog_status *st)
+{
+    const struct raftlog_member *least = NULL;
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct raftlog_member *m = &s->members[i];
+        const struct host *h = host_of(s, m->raft_id);
+        if (m->role != RAFTLOG_VOTER || m->raft_id == st->raft_id) {
+            continue;
+        }
+        if (s->voters > 1 && h != NULL && !h->can_master) {
+            return set_role(c, m, RAFTLOG_STANDBY);
+        }
+        if (s->voters > s->target && (least == NULL || s->away[i])) {
+            least = m;
+        }
+    }
+    return least != NULL && set_role(c, least, RAFTLOG_STANDBY);
+}
+
+static bool set_voters(struct control *c, const struct census *s)
+{
+    struct raftlog_status st;
+    raftlog_status(c->d->rl, &st);
+    return promote_one(c, s, &st) || demote_one(c, s, &st);
 }
 
 static void control_members(struct control *c, const struct census *s)
@@ -317,6 +391,11 @@ control_mastership(struct control *c, struct fsm_view *v, const struct census *s
     }
 }
 
+void control_stop(struct control *c)
+{
+    control_power_rest(c->power);
+}
+
 void control_tick(struct control *c, uint64_t now_ms)
 {
     struct raftlog_status st;
@@ -325,6 +404,7 @@ void control_tick(struct control *c, uint64_t now_ms)
         c->leading_since_ms = 0;
         deadlines_clear(&c->deadlines);
         control_ha_rest(c->ha);
+        control_power_rest(c->power);
         return;
     }
     if (c->leading_since_ms == 0) {
@@ -334,7 +414,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     }
     static struct census census; /* Large; the loop has one thread. */
     struct fsm_view *v = fsm_look(c->d->fsm);
-    census_take(c, v, &census);
+    census_take(c, v, &census, now_ms);
     if (census.n_hosts == 0) { /* The pool's first command is not applied yet. */
         (void)fsm_view_close(v);
         return;
@@ -346,5 +426,6 @@ void control_tick(struct control *c, uint64_t now_ms)
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     control_ha_tick(c->ha, v, now_ms);
+    control_power(c->power, v, now_ms);
     (void)fsm_view_close(v);
 }

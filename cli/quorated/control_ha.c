@@ -18,9 +18,9 @@
 #define STARTS_PER_HOST 4u
 #define PLACED_AT_ONCE  64u
 
-/* Fenced and not heard again are at most so many hosts, or a quarter of the pool: an outage of more
- * is for an operator to judge. */
-#define FENCE_BUDGET 2u
+/* A host that the fence budget holds is tried again so often: only an entry can tell that the time
+ * of the budget has passed, for log time stands still without one. */
+#define HELD_RETRY_MS 5000u
 
 /* A fence whose outcome is awaited. The host is granted no lease until then. */
 struct fence {
@@ -54,10 +54,10 @@ struct control_ha {
     struct fence *fences;
     struct start *starts; /* Proposed, and not answered yet. */
     uint64_t scan_at_ms;
+    uint64_t held_at_ms;     /* Hosts that the budget holds are tried again then. */
     uint64_t settle_from_ms; /* The bound is above the length since then. */
     uint32_t settle_ms;      /* ... of this length; 0: it is not. */
     bool settling;
-    bool over_budget; /* Said so. */
 };
 
 /* --- the bound of leases comes down after their length did */
@@ -124,7 +124,10 @@ static void fenced(void *ctx, int code, const struct outcome *o)
          * the host stays held, and the same request is proposed again in the next look. */
         return;
     }
-    if (o->code == 0) {
+    if (o->code == 0 && strcmp(o->detail, "held") == 0) {
+        log_line(LOG_ERROR, "host_held", "name", f->host, "why",
+                 "the fence budget is spent: 'quorate host fence' is left to an operator", NULL);
+    } else if (o->code == 0) {
         log_line(LOG_WARN, "host_fenced", "name", f->host, "proof", "lease", NULL);
         c->scan_at_ms = 0;
     }
@@ -179,31 +182,33 @@ static void begin_fence(struct control_ha *c, const struct host *h, uint64_t ter
     propose_fence(c, f);
 }
 
-static bool within_budget(struct control_ha *c, struct fsm_view *v)
+/* A host that the budget holds is tried now and then. */
+static bool is_due(struct control_ha *c, const struct host *h, uint64_t now_ms)
 {
-    struct host h = {0};
-    uint32_t hosts = 0;
-    uint32_t out = 0;
-    for (const struct fence *f = c->fences; f != NULL; f = f->next) {
-        out++;
-    }
-    for (int rc = fsm_next_host(v, "", &h); rc == 0; rc = fsm_next_host(v, h.name, &h)) {
-        hosts++;
-        out += h.fenced ? 1 : 0;
-    }
-    bool within = out < (hosts / 4 > FENCE_BUDGET ? hosts / 4 : FENCE_BUDGET);
-    if (!within && !c->over_budget) {
-        log_line(LOG_ERROR, "fence_budget", "why",
-                 "too many hosts are fenced already: 'quorate host fence' is left to an operator",
-                 NULL);
-    }
-    c->over_budget = !within;
-    return within;
+    return !h->held || now_ms >= c->held_at_ms;
 }
 
-static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t term)
+/* It is held and need not be: it has a lease again, or nothing that a fence would free. */
+static void let_go(struct control_ha *c, const struct host *h)
+{
+    struct cmd_host_seen seen;
+    schema_init(command_by_number(COMMAND_host_seen)->schema, &seen);
+    (void)str_copy(seen.name, sizeof seen.name, h->name);
+    seen.raft_id = h->raft_id;
+    seen.up = true;
+    propose_record(c->d, COMMAND_host_seen, &seen, NULL, NULL, NULL);
+}
+
+static bool is_over(const struct control_ha *c, const struct host *h)
+{
+    return leasing_host_is_over(c->d->leasing, h->name) ||
+           (MUTANT(fence_on_suspicion) && h->state == HOST_DOWN);
+}
+
+static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t term, uint64_t now_ms)
 {
     struct host h = {0};
+    bool tried = false;
     for (int rc = fsm_next_host(v, "", &h); rc == 0; rc = fsm_next_host(v, h.name, &h)) {
         struct fence *f = *fence_of(c, h.name);
         if (f != NULL && !f->proposing && f->term != term) {
@@ -212,13 +217,17 @@ static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t ter
             if (!f->proposing) {
                 propose_fence(c, f);
             }
-        } else if (!h.fenced &&
-                   (leasing_host_is_over(c->d->leasing, h.name) ||
-                    (MUTANT(fence_on_suspicion) && h.state == HOST_DOWN)) &&
-                   has_guarded(v, h.name) && within_budget(c, v)) {
-            begin_fence(c, &h, term);
+        } else if (is_due(c, &h, now_ms)) {
+            tried = tried || h.held;
+            if (is_over(c, &h) && has_guarded(v, h.name)) {
+                begin_fence(c, &h, term);
+            } else if (h.held && h.state == HOST_UP &&
+                       (leasing_holds(c->d->leasing, h.name) || !has_guarded(v, h.name))) {
+                let_go(c, &h);
+            }
         }
     }
+    c->held_at_ms = tried ? now_ms + HELD_RETRY_MS : c->held_at_ms;
 }
 
 /* --- restarts */
@@ -401,7 +410,7 @@ void control_ha_tick(struct control_ha *c, struct fsm_view *v, uint64_t now_ms)
     struct raftlog_status st;
     raftlog_status(c->d->rl, &st);
     settle(c, now_ms);
-    look_at_hosts(c, v, st.term);
+    look_at_hosts(c, v, st.term, now_ms);
     look_at_guests(c, v, now_ms);
 }
 
@@ -420,6 +429,7 @@ void control_ha_rest(struct control_ha *c)
     forget_rests(c, /*all=*/true);
     c->settle_ms = 0;
     c->scan_at_ms = 0;
+    c->held_at_ms = 0;
 }
 
 struct control_ha *control_ha_new(struct daemon *d)

@@ -61,6 +61,15 @@ void daemon_fatal(struct daemon *d, const struct err *e)
     log_fatal(d, e);
 }
 
+int daemon_no_view(struct daemon *d, struct err *e)
+{
+    struct err why;
+    return fsm_failure(d->fsm, &why) == 0
+               ? err_set(e, ERR_BUSY, "too many look at the state of host %s", d->opt.name)
+               : err_set(e, ERR_CLOSED, "host %s has lost its state and stops: %s", d->opt.name,
+                         why.msg);
+}
+
 static void driver_event(void *ctx, const struct hv_event *event)
 {
     struct daemon *d = ctx;
@@ -112,6 +121,11 @@ static bool guard_is_over(void *ctx)
     return leasing_is_over(((struct daemon *)ctx)->leasing);
 }
 
+static bool guard_lets_go(void *ctx)
+{
+    return ((struct daemon *)ctx)->release_until_ms != 0;
+}
+
 static bool guard_holds(void *ctx, const struct id *guest, uint64_t epoch)
 {
     struct daemon *d = ctx;
@@ -139,6 +153,7 @@ static void guard_drop(void *ctx, const struct id *guest, uint64_t epoch)
 
 static const struct agent_guard agent_guard = {.allows = guard_allows,
                                                .is_over = guard_is_over,
+                                               .lets_go = guard_lets_go,
                                                .holds = guard_holds,
                                                .killed = guard_killed,
                                                .add = guard_add,
@@ -255,6 +270,11 @@ static void tick(uv_timer_t *timer)
     struct daemon *d = timer->data;
     uint64_t now = d->clock->mono_ms(d->clock);
     struct raftlog_status st;
+    struct err why;
+    if (!d->diverged && fsm_failure(d->fsm, &why) != 0) { /* Nothing may be applied that tells. */
+        log_fatal(d, &why);
+        return;
+    }
     raftlog_status(d->rl, &st);
     current_tick(d, &st);
     announce_tick(d, &st, now);
@@ -262,6 +282,8 @@ static void tick(uv_timer_t *timer)
     notes_tick(d, now);
     watch_tick(d, now);
     control_tick(d->control, now);
+    guarantee_tick(d, now);
+    release_tick(d, now);
 }
 
 /* --- start */
@@ -399,7 +421,8 @@ static void open_agent(struct daemon *d)
 static void open_leasing(struct daemon *d)
 {
     (void)snprintf(d->guard_path, sizeof d->guard_path, "%s/guard.sock", d->opt.run_dir);
-    struct leasing_options o = {.d = d, .path = d->guard_path, .program = d->opt.guard};
+    struct leasing_options o = {
+        .d = d, .path = d->guard_path, .program = d->opt.guard, .watchdog = d->opt.watchdog};
     d->leasing = leasing_new(&o);
 }
 
@@ -499,6 +522,7 @@ void daemon_stop(struct daemon *d)
     log_line(LOG_INFO, "stopping", NULL);
     (void)uv_timer_stop(&d->tick);
     watch_close(d);
+    control_stop(d->control);
     d->closing = 5;
     leasing_close(d->leasing, part_closed, d);
     agent_stop(d->agent, part_closed, d);

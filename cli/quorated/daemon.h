@@ -8,6 +8,7 @@
  *   complete.c what is chosen before a command is proposed: ids, hosts, the hardware of an image
  *   placement.c where a guest may run, and where best
  *   evacuation.c which guests leave a host, and where to; control_evacuate.c does it
+ *   reach.c    whether a guest could run on another host at all
  *   admission.c how many hosts may be lost
  *   explain.c  every host as a place for one guest
  *   query.c    rows of the queries
@@ -15,6 +16,8 @@
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
  *   control_ha.c  the master's controller of fences and restarts
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
+ *   guarantee.c what ends the guests when the lease does, told to the pool
+ *   release.c  an orderly end that gives the lease back
  *   notes.c    figures and progress from host to host, outside the log
  */
 
@@ -46,6 +49,7 @@ struct daemon_options {
     const char *migrate_address; /* Address for migration streams; "": the one of `listen`. */
     const char *emulator;        /* qemu: its program; "" for the default. */
     const char *guard;           /* quorate-guard. */
+    const char *watchdog;        /* Device of the watchdog behind the guard; "" for none. */
     const char *lab_gates;       /* For tests: see agent_gate.c; "" for none. */
     uint32_t memory_mib;         /* Memory for guests; 0: what the machine has. */
     uint32_t election_ms;
@@ -127,6 +131,13 @@ struct daemon {
     uv_signal_t sigint;
     int closing; /* Parts that still have to say they are closed. */
     bool stopping;
+    enum guarantee guarantee; /* What this host has now (guarantee.c). */
+    uint64_t guaranteed_ms;   /* It had one then. */
+    uint64_t guarantee_at_ms; /* No report of it before. */
+    bool guarantee_proposing;
+    bool stop_due;             /* A client asked for the end; it is answered first. */
+    bool released;             /* This host's word that it let go is proposed. */
+    uint64_t release_until_ms; /* It lets go of its guarded guests until then, and stops; or 0. */
     int exit_status;
 };
 
@@ -136,10 +147,19 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
 /* Begin to stop: hands the mastership over, lets the guests run. The loop ends by itself. */
 void daemon_stop(struct daemon *d);
 
+/* The same, but first let go of the guarded guests, so that they are started elsewhere at once. */
+void daemon_release(struct daemon *d);
+void release_tick(struct daemon *d, uint64_t now_ms);
+
+/* --- guarantee.c */
+void guarantee_tick(struct daemon *d, uint64_t now_ms);
+
 /* After entries were applied and committed, from machine.c. */
 void daemon_applied(struct daemon *d);
 /* The state cannot be kept: stop serving, say why, end. */
 void daemon_fatal(struct daemon *d, const struct err *e);
+/* No view of the state could be had: what to answer. ERR_BUSY, ERR_CLOSED. */
+int daemon_no_view(struct daemon *d, struct err *e);
 
 /* --- machine.c */
 struct raftlog_machine machine_of(struct daemon *d);
@@ -212,6 +232,11 @@ void watch_close(struct daemon *d);
 /* --- control.c */
 struct control *control_new(struct daemon *d);
 struct control *control_free(struct control *c);
+/* How many hosts should vote, of `eligible` ones of which `gone` voters are silent for too long,
+ * and `most` by the pool's setting: an odd number. */
+uint32_t control_voters(uint32_t most, uint32_t eligible, uint32_t gone);
+/* Nothing of it is under way on the loop any more. */
+void control_stop(struct control *c);
 void control_tick(struct control *c, uint64_t now_ms);
 
 /* --- notes.c */

@@ -15,10 +15,15 @@ static int larger_first(const void *a, const void *b)
                                           : strcmp(x->guest, y->guest);
 }
 
-static void judge(struct fsm_view *v, const struct guest *g, struct place_census *c, struct move *m)
+/* Where it could go: to this host, or when that is NULL to the best but its own. */
+static void judge(struct fsm_view *v,
+                  const struct guest *g,
+                  const char *back_to,
+                  struct place_census *c,
+                  struct move *m)
 {
     static struct placement found; /* Large; the loop has one thread. */
-    const struct place_ask ask = {.guest = g, .not_here = g->host};
+    const struct place_ask ask = {.guest = g, .not_here = g->host, .only = back_to};
     struct err e = {0};
     m->generation = g->generation;
     if (g->op != 0) {
@@ -43,6 +48,33 @@ static void judge(struct fsm_view *v, const struct guest *g, struct place_census
     place_census_add(c, m->host, g);
 }
 
+static void put_guest(struct evacuation_plan *p, const struct guest *g)
+{
+    p->moves = mem_grow(p->moves, p->n + 1, sizeof *p->moves);
+    struct move *m = &p->moves[p->n++];
+    *m = (struct move){.memory_mib = g->config.memory_mib};
+    (void)str_copy(m->guest, sizeof m->guest, g->name);
+}
+
+static void judge_all(struct fsm_view *v,
+                      const char *back_to,
+                      struct place_census *c,
+                      struct evacuation_plan *p)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    if (p->n > 1) {
+        qsort(p->moves, p->n, sizeof *p->moves, larger_first);
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (fsm_get_guest(v, p->moves[i].guest, &g) == 0) {
+            judge(v, &g, back_to, c, &p->moves[i]);
+        }
+        p->n_can += p->moves[i].no == MOVE_CAN ? 1 : 0;
+        p->n_under_way += p->moves[i].no == MOVE_UNDER_WAY ? 1 : 0;
+        p->n_no_place += p->moves[i].no == MOVE_NO_PLACE ? 1 : 0;
+    }
+}
+
 void evacuation_plan(struct fsm_view *v, const char *host, struct evacuation_plan *ret)
 {
     static struct guest g; /* Several KiB; the loop has one thread. */
@@ -50,23 +82,32 @@ void evacuation_plan(struct fsm_view *v, const char *host, struct evacuation_pla
     *ret = (struct evacuation_plan){0};
     for (int rc = fsm_next_guest_on(v, host, "", &g); rc == 0;
          rc = fsm_next_guest_on(v, host, g.name, &g)) {
-        ret->moves = mem_grow(ret->moves, ret->n + 1, sizeof *ret->moves);
-        struct move *m = &ret->moves[ret->n++];
-        *m = (struct move){.memory_mib = g.config.memory_mib};
-        (void)str_copy(m->guest, sizeof m->guest, g.name);
+        put_guest(ret, &g);
     }
-    if (ret->n == 0) {
-        return;
+    if (ret->n > 0) {
+        place_census_take(v, &census);
+        judge_all(v, NULL, &census, ret);
     }
-    qsort(ret->moves, ret->n, sizeof *ret->moves, larger_first);
-    place_census_take(v, &census);
-    for (uint32_t i = 0; i < ret->n; i++) {
-        if (fsm_get_guest(v, ret->moves[i].guest, &g) == 0) {
-            judge(v, &g, &census, &ret->moves[i]);
+}
+
+void evacuation_plan_back(struct fsm_view *v, const char *host, struct evacuation_plan *ret)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    static struct place_census census;
+    *ret = (struct evacuation_plan){0};
+    for (int rc = fsm_next_guest(v, "", &g); rc == 0; rc = fsm_next_guest(v, g.name, &g)) {
+        if (strcmp(g.moved_from, host) == 0 && strcmp(g.host, host) != 0 && g.host[0] != '\0') {
+            put_guest(ret, &g);
         }
-        ret->n_can += ret->moves[i].no == MOVE_CAN ? 1 : 0;
-        ret->n_under_way += ret->moves[i].no == MOVE_UNDER_WAY ? 1 : 0;
-        ret->n_no_place += ret->moves[i].no == MOVE_NO_PLACE ? 1 : 0;
+    }
+    if (ret->n > 0) {
+        place_census_take(v, &census);
+        for (uint32_t i = 0; i < census.n; i++) { /* The plan is for when maintenance has ended. */
+            if (strcmp(census.hosts[i].name, host) == 0) {
+                census.hosts[i].maintenance = false;
+            }
+        }
+        judge_all(v, host, &census, ret);
     }
 }
 

@@ -32,6 +32,9 @@ struct evacuation_plan {
 
 /* Plan for all guests that the host owns. */
 void evacuation_plan(struct fsm_view *v, const char *host, struct evacuation_plan *ret);
+
+/* Plan for the guests that evacuations moved away from the host: each goes back, if it can. */
+void evacuation_plan_back(struct fsm_view *v, const char *host, struct evacuation_plan *ret);
 void evacuation_plan_done(struct evacuation_plan *p);
 
 /* 0 when every guest that is not under way can be moved; else ERR_NO_ROOM or ERR_STATE, with the

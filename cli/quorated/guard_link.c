@@ -15,6 +15,9 @@
 #define LOOK_MS 10u
 #define LOOKS   100u
 
+/* Its own default, which must be said when more follows. */
+#define GUARD_LINGER "10000"
+
 struct guard_link {
     struct guard_link_options opt;
     uv_timer_t look;
@@ -135,7 +138,9 @@ static int start_guard(struct guard_link *l)
 {
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE}, {.flags = UV_IGNORE}, {.flags = UV_INHERIT_FD, .data = {.fd = 2}}};
-    char *args[] = {(char *)l->opt.program, (char *)l->opt.path, NULL};
+    bool dog = l->opt.watchdog != NULL && l->opt.watchdog[0] != '\0';
+    char *args[] = {(char *)l->opt.program, (char *)l->opt.path, dog ? GUARD_LINGER : NULL,
+                    (char *)l->opt.watchdog, NULL};
     uv_process_options_t o = {.exit_cb = guard_ended,
                               .file = l->opt.program,
                               .args = args,

@@ -16,8 +16,9 @@ struct guard_link;
 
 struct guard_link_options {
     struct uv_loop_s *loop;
-    const char *path;    /* The guard's socket. Texts are borrowed. */
-    const char *program; /* quorate-guard. */
+    const char *path;     /* The guard's socket. Texts are borrowed. */
+    const char *program;  /* quorate-guard. */
+    const char *watchdog; /* Device that the guard is to use; NULL or "": none. */
     /* A message of the guard; `copies` are the n of a GUARD_TABLE, the first thing it says. */
     void (*heard)(void *ctx, const struct guard_msg *m, const struct guard_copy *copies);
     /* There is no connection, or none any more: guard_link_connect() tries again. */

@@ -22,6 +22,7 @@ struct leasing {
     bool allowed; /* As told to the agent last. */
     bool over;
     bool closing;
+    bool releasing;            /* The lease is being given back. */
     struct raftlog_read proof; /* Of proof_term, when it is under way. */
     uint64_t proof_term;
     bool proof_pending;
@@ -83,7 +84,7 @@ static void ask(struct leasing *l, uint64_t now_ms)
 {
     struct raftlog_status st;
     raftlog_status(l->d->rl, &st);
-    if (st.blank || st.leader == 0 || !warden_ready(l->warden) || !l->d->current) {
+    if (l->releasing || st.blank || st.leader == 0 || !warden_ready(l->warden) || !l->d->current) {
         return;
     }
     uint64_t number = lease_ask(&l->holder, now_ms, l->times.renew_ms);
@@ -110,9 +111,18 @@ void leasing_granted(struct leasing *l, uint64_t number, uint64_t lease_ms, uint
     tell_agent(l);
 }
 
+/* What a daemon of this host said before, that it let go, is void once this one's report is
+ * applied; nothing guarded begins earlier. */
+static bool is_announced(const struct leasing *l)
+{
+    struct raftlog_status st;
+    raftlog_status(l->d->rl, &st);
+    return l->d->announced_raft_id != 0 && l->d->announced_raft_id == st.raft_id;
+}
+
 bool leasing_allows(const struct leasing *l)
 {
-    return warden_ready(l->warden) &&
+    return !l->releasing && is_announced(l) && warden_ready(l->warden) &&
            lease_allows(&l->holder, &l->times, now_of(l), fsm_applied(l->d->fsm));
 }
 
@@ -221,6 +231,15 @@ bool leasing_hold(struct leasing *l, const char *host, bool held)
     return lease_hold(&l->master, host, held, now_of(l));
 }
 
+void leasing_release(struct leasing *l)
+{
+    l->releasing = true;
+    if (l->d->agent != NULL) {
+        agent_guard_changed(l->d->agent, NULL);
+    }
+    tell_agent(l);
+}
+
 /* --- life */
 
 struct leasing *leasing_new(const struct leasing_options *options)
@@ -232,6 +251,7 @@ struct leasing *leasing_new(const struct leasing_options *options)
                                .clock = l->d->clock,
                                .path = options->path,
                                .program = options->program,
+                               .watchdog = options->watchdog,
                                .changed = warden_changed,
                                .ctx = l};
     l->warden = warden_new(&o);

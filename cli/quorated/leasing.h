@@ -13,8 +13,9 @@ struct leasing;
 
 struct leasing_options {
     struct daemon *d;
-    const char *path;    /* The guard's socket; texts are borrowed. */
-    const char *program; /* quorate-guard. */
+    const char *path;     /* The guard's socket; texts are borrowed. */
+    const char *program;  /* quorate-guard. */
+    const char *watchdog; /* Its device; NULL or "": none. */
 };
 
 struct leasing *leasing_new(const struct leasing_options *options);
@@ -26,6 +27,9 @@ void leasing_close(struct leasing *l, void (*closed)(void *ctx), void *ctx);
 struct leasing *leasing_free(struct leasing *l);
 
 void leasing_tick(struct leasing *l, uint64_t now_ms);
+
+/* Ask for no lease any more and begin nothing guarded: this host gives its lease back. */
+void leasing_release(struct leasing *l);
 
 /* Notes: a host asks this master; a master grants. */
 void leasing_asked(struct leasing *l, uint64_t raft_id, uint64_t number);

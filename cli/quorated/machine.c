@@ -5,6 +5,8 @@
  * pages of its own transaction. Everybody in this process sees them at once, and what a killed
  * process had not settled it takes from the log again. */
 
+#include "core/mutant.h"
+
 #include "cli/quorated/agent.h"
 #include "cli/quorated/daemon.h"
 
@@ -93,7 +95,9 @@ static void *machine_freeze(void *ctx, uint64_t *ret_index)
 {
     struct daemon *d = ctx;
     struct fsm_view *v = fsm_view_open(d->fsm);
-    *ret_index = v == NULL ? 0 : fsm_view_index(v);
+    *ret_index = v == NULL                      ? 0
+                 : MUTANT(snapshot_lacks_batch) ? fsm_applied(d->fsm)
+                                                : fsm_view_index(v);
     return v;
 }
 

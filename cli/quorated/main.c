@@ -30,6 +30,7 @@ static const struct config_row rows[] = {
     {"driver", CONFIG_TEXT, "qemu", 1, 15, "", "Hypervisor driver"},
     {"emulator", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "Driver qemu: its program"},
     {"guard", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "The program quorate-guard; none: the one beside this one"},
+    {"watchdog", CONFIG_TEXT, "", 0, LIMIT_PATH, "", "Device of a hardware watchdog behind the guard, /dev/watchdog: it takes the host when guests do not end with their lease"},
     {"memory_mib", CONFIG_NUMBER, "0", 0, 1u << 24, "MiB", "Memory for guests; 0: what the machine has"},
     {"migrate_address", CONFIG_TEXT, "", 0, LIMIT_ADDRESS, "", "Address for migration streams; none: that of listen"},
     {"image_locking", CONFIG_BOOL, "yes", 0, 1, "", "The hypervisor's own locks on disk images"},
@@ -150,6 +151,31 @@ static const char *guard_program(const struct config *c)
     return path;
 }
 
+/* A watchdog that nothing stops once it is open would reset a host that has nothing to protect any
+ * more: the kernel says so in /sys. */
+static const char *watchdog_device(const struct config *c)
+{
+    const char *device = config_text(c, "watchdog");
+    const char *slash = strrchr(device, '/');
+    const char *name = slash == NULL ? device : slash + 1;
+    char path[2 * LIMIT_PATH];
+    char word[4] = "";
+    /* /dev/watchdog is the first of /dev/watchdog0, 1, ... */
+    (void)snprintf(path, sizeof path, "/sys/class/watchdog/%s%s/nowayout", name,
+                   strcmp(name, "watchdog") == 0 ? "0" : "");
+    FILE *f = fopen(path, "re");
+    if (f != NULL) {
+        (void)!fgets(word, sizeof word, f);
+        (void)fclose(f);
+    }
+    if (word[0] == '1') {
+        log_line(LOG_WARN, "watchdog_refused", "device", device, "err",
+                 "it cannot be stopped again (nowayout)", NULL);
+        return "";
+    }
+    return device;
+}
+
 static struct daemon_options options_of(const struct config *c)
 {
     return (struct daemon_options){
@@ -164,6 +190,7 @@ static struct daemon_options options_of(const struct config *c)
         .migrate_address = config_text(c, "migrate_address"),
         .emulator = config_text(c, "emulator"),
         .guard = guard_program(c),
+        .watchdog = watchdog_device(c),
         .lab_gates = config_text(c, "lab_gates"),
         .memory_mib = (uint32_t)config_number(c, "memory_mib"),
         .election_ms = (uint32_t)config_number(c, "election_ms"),

@@ -169,10 +169,14 @@ void place_find(struct fsm_view *v,
                 const struct place_ask *ask,
                 struct placement *ret)
 {
-    *ret = (struct placement){.n = c->n};
+    *ret = (struct placement){.n = 0};
     for (uint32_t i = 0; i < c->n; i++) {
         const struct place_host *h = &c->hosts[i];
-        struct place_verdict *p = &ret->verdicts[i];
+        struct place_verdict *p = &ret->verdicts[ret->n];
+        if (ask->only != NULL && strcmp(ask->only, h->name) != 0) {
+            continue;
+        }
+        ret->n++;
         p->host = h;
         p->free_mib = h->memory_mib > h->taken_mib ? h->memory_mib - h->taken_mib : 0;
         p->no = why_not(v, ask, c->ha && ask->guest->ha, p);

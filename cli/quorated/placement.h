@@ -47,6 +47,7 @@ void place_census_add(struct place_census *c, const char *host, const struct gue
 struct place_ask {
     const struct guest *guest; /* Name, preferred, apart, together, memory, CPUs, paths are read. */
     const char *not_here;      /* Host to leave; NULL or "" for none. */
+    const char *only;          /* The one host that is asked about; NULL: all. */
     uint32_t max_starts;       /* Most starts under way on one host; 0 for no limit. */
     bool (*may_host)(void *ctx, const char *host); /* NULL: all may. */
     void *ctx;

@@ -130,6 +130,11 @@ static void rows_pool_status(struct rows *r)
     row.running = (uint32_t)counts.running;
     row.ops_open = (uint32_t)counts.ops_open;
     put_admission(r, &row);
+    struct fence_budget budget;
+    fsm_fence_budget(r->v, &budget);
+    row.fence_limit = budget.limit;
+    row.fences = budget.used;
+    row.hosts_held = budget.held;
     struct host h = {0};
     for (int rc = fsm_next_host(r->v, "", &h); rc == 0; rc = fsm_next_host(r->v, h.name, &h)) {
         row.hosts_up += h.state == HOST_UP ? 1 : 0;
@@ -188,6 +193,9 @@ static bool rows_host(struct rows *r, const struct host *h)
     row.raft_id = h->raft_id;
     row.incarnation = h->incarnation;
     row.evacuation = h->evacuation;
+    row.fenced = h->fenced;
+    row.held = h->held;
+    row.guarantee = h->guarantee;
     host_figures(r, h, &row);
     return rows_put(r, &row, h->name);
 }
@@ -274,14 +282,14 @@ static void rows_place_list(struct rows *r)
     }
 }
 
-static void rows_move_list(struct rows *r)
+static void rows_moves(struct rows *r, bool back)
 {
     struct host h;
     struct evacuation_plan plan = {0};
     int rc = fsm_get_host(r->v, r->p->subject, &h);
     rows_missing(r, rc, "host");
     if (rc == 0) {
-        evacuation_plan(r->v, h.name, &plan);
+        (back ? evacuation_plan_back : evacuation_plan)(r->v, h.name, &plan);
     }
     bool room = true;
     for (uint32_t i = 0; i < plan.n && room; i++) {
@@ -295,6 +303,16 @@ static void rows_move_list(struct rows *r)
         room = rows_put(r, &row, "");
     }
     evacuation_plan_done(&plan);
+}
+
+static void rows_move_list(struct rows *r)
+{
+    rows_moves(r, /*back=*/false);
+}
+
+static void rows_back_list(struct rows *r)
+{
+    rows_moves(r, /*back=*/true);
 }
 
 /* --- repositories */
@@ -443,7 +461,7 @@ static const struct maker makers[] = {
     {"repo.list", rows_repo_list},     {"repo.show", rows_repo_show},
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
     {"place.list", rows_place_list},   {"move.list", rows_move_list},
-    {"log.stats", rows_log_stats},
+    {"back.list", rows_back_list},     {"log.stats", rows_log_stats},
 };
 
 static void rows_make(struct rows *r)
@@ -462,8 +480,12 @@ static void query_answer(struct query *q)
     struct rows r = {.d = q->d, .kind = q->kind, .p = &q->p};
     r.v = fsm_view_open(q->d->fsm);
     raftlog_status(q->d->rl, &r.st);
-    find_master(&r);
-    rows_make(&r);
+    if (r.v != NULL) {
+        find_master(&r);
+        rows_make(&r);
+    } else {
+        daemon_no_view(q->d, &r.error);
+    }
     if (r.error.code != 0) {
         serve_fail(q->rq, &r.error);
     } else {

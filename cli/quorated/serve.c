@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 #include "cli/quorated/daemon.h"
@@ -124,12 +125,14 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
     uint64_t to = 0;
     if (p->host[0] != '\0') {
         struct fsm_view *v = fsm_view_open(d->fsm);
-        struct host host;
-        int rc = fsm_get_host(v, p->host, &host);
+        struct host host = {0};
+        struct err e;
+        int rc = v == NULL ? daemon_no_view(d, &e) : fsm_get_host(v, p->host, &host);
+        if (v != NULL && rc != 0) {
+            (void)err_set(&e, rc, "host %s: %s", p->host, err_text(rc));
+        }
         (void)fsm_view_close(v);
         if (rc != 0) {
-            struct err e;
-            (void)err_set(&e, rc, "host %s: %s", p->host, err_text(rc));
             serve_fail(rq, &e);
             return;
         }
@@ -139,6 +142,28 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
     CLEANUP(buf_done) struct buf out = {0};
     mp_put_map(&out, 0);
     rpc_reply(rq, &out);
+}
+
+/* Lets this daemon end. Asked of the host itself: nobody can be stopped by mistake for another. */
+static void serve_stop(struct daemon *d, struct rpc_request *rq, const struct params *p)
+{
+    struct err e = {0};
+    bool release = strcmp(p->name, "release") == 0;
+    if (strcmp(p->host, d->opt.name) != 0 || (p->name[0] != '\0' && !release)) {
+        (void)err_set(&e, ERR_INVALID, "stop: this is host %s, and its guests are left or released",
+                      d->opt.name);
+        serve_fail(rq, &e);
+        return;
+    }
+    CLEANUP(buf_done) struct buf out = {0};
+    mp_put_map(&out, 0);
+    rpc_reply(rq, &out);
+    log_line(LOG_INFO, "asked_to_stop", "user", rq->user, NULL);
+    if (release) {
+        daemon_release(d);
+    } else {
+        d->stop_due = true;
+    }
 }
 
 struct method {
@@ -151,7 +176,7 @@ static const struct method methods[] = {
     {"hello", serve_hello, false},      {"found", command_found, false},
     {"command", command_serve, true},   {"query", query_serve, true},
     {"wait", watch_wait, true},         {"events", watch_events, true},
-    {"transfer", serve_transfer, true},
+    {"transfer", serve_transfer, true}, {"stop", serve_stop, false},
 };
 
 static const struct method *method_find(const char *name)

@@ -33,6 +33,7 @@ struct warden {
     bool connecting;
     bool ready;
     bool complained;
+    bool dog; /* A watchdog stands behind the guard. */
 };
 
 static uint64_t now_ms(const struct warden *w)
@@ -109,6 +110,7 @@ static void adopt(struct warden *w, const struct guard_msg *m, const struct guar
     w->connecting = false;
     w->ready = true;
     w->complained = false;
+    w->dog = false; /* It tells. */
     for (uint32_t i = 0; i < w->n; i++) {
         w->charges[i].word = WARDEN_NONE;
     }
@@ -159,6 +161,14 @@ static void answered(struct warden *w, const struct guard_msg *m)
     w->opt.changed(w->opt.ctx, &m->copy);
 }
 
+static void heard_dog(struct warden *w, const struct guard_msg *m)
+{
+    w->dog = m->n != 0;
+    log_line(w->dog ? LOG_INFO : LOG_WARN, w->dog ? "watchdog_armed" : "watchdog_refused", "device",
+             w->opt.watchdog == NULL ? "" : w->opt.watchdog, w->dog ? NULL : "err",
+             strerror(m->code), NULL); // NOLINT(concurrency-mt-unsafe): one thread.
+}
+
 static void heard(void *ctx, const struct guard_msg *m, const struct guard_copy *copies)
 {
     struct warden *w = ctx;
@@ -180,6 +190,7 @@ static void heard(void *ctx, const struct guard_msg *m, const struct guard_copy 
         remember_killed(w);
         w->opt.changed(w->opt.ctx, NULL);
         return;
+    case GUARD_DOG: heard_dog(w, m); return;
     case GUARD_STUCK: log_line(LOG_ERROR, "guard_stuck", "copies", n, NULL); return;
     case GUARD_LEASE:
     case GUARD_ADD:
@@ -213,6 +224,7 @@ struct warden *warden_new(const struct warden_options *options)
     struct guard_link_options o = {.loop = w->opt.loop,
                                    .path = w->opt.path,
                                    .program = w->opt.program,
+                                   .watchdog = w->opt.watchdog,
                                    .heard = heard,
                                    .lost = lost,
                                    .ctx = w};
@@ -251,6 +263,11 @@ void warden_tick(struct warden *w)
 bool warden_ready(const struct warden *w)
 {
     return w->ready;
+}
+
+enum guarantee warden_guarantee(const struct warden *w)
+{
+    return !w->ready ? GUARANTEE_NONE : w->dog ? GUARANTEE_WATCHDOG : GUARANTEE_GUARD;
 }
 
 bool warden_is_busy(const struct warden *w)

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 
 #include "cli/guard/wire.h"
+#include "fsm/entity.h"
 
 struct warden;
 
@@ -29,8 +30,9 @@ enum warden_word {
 struct warden_options {
     struct uv_loop_s *loop;
     struct clock *clock;
-    const char *path;    /* The guard's socket; texts are borrowed. */
-    const char *program; /* quorate-guard. */
+    const char *path;     /* The guard's socket; texts are borrowed. */
+    const char *program;  /* quorate-guard. */
+    const char *watchdog; /* Its device; NULL or "": none. */
     /* What is known of this copy changed; NULL: of all, or of the guard itself. */
     void (*changed)(void *ctx, const struct guard_copy *copy);
     void *ctx;
@@ -50,6 +52,9 @@ void warden_tick(struct warden *w);
 
 /* There is a guard, and it was told everything. */
 bool warden_ready(const struct warden *w);
+
+/* What this host has to end its guests with. */
+enum guarantee warden_guarantee(const struct warden *w);
 
 /* Whether any copy is guarded, or shall be. */
 bool warden_is_busy(const struct warden *w);

@@ -50,11 +50,13 @@ static void waiter_look(struct waiter *w, bool at_deadline)
 {
     struct fsm_view *v = fsm_look(w->d->fsm);
     struct op op;
-    int rc = fsm_get_op(v, w->op, &op);
+    struct err e;
+    int rc = v == NULL ? daemon_no_view(w->d, &e) : fsm_get_op(v, w->op, &op);
+    if (v != NULL && rc != 0) {
+        (void)err_set(&e, rc, "operation %llu: %s", (unsigned long long)w->op, err_text(rc));
+    }
     (void)fsm_view_close(v);
     if (rc != 0) {
-        struct err e;
-        (void)err_set(&e, rc, "operation %llu: %s", (unsigned long long)w->op, err_text(rc));
         serve_fail(w->rq, &e);
         waiter_free(w);
     } else if (op.state != OP_RUNNING || at_deadline) {
@@ -62,10 +64,16 @@ static void waiter_look(struct waiter *w, bool at_deadline)
     }
 }
 
+static void waiter_gone(struct rpc_request *rq);
+
 static void waiter_read_done(struct raftlog_read *r, int code)
 {
     struct waiter *w = r->user;
     w->reading = false;
+    if (w->rq->client == NULL) { /* It hung up meanwhile. */
+        waiter_gone(w->rq);
+        return;
+    }
     if (code != 0) {
         struct err e;
         (void)err_set(&e, code, "%s", err_text(code));
@@ -210,7 +218,13 @@ static void follower_feed(struct follower *f)
     }
     struct fsm_view *v = fsm_look(f->d->fsm);
     struct event ev;
+    struct err e;
     int rc = 0;
+    if (v == NULL) {
+        rc = daemon_no_view(f->d, &e);
+        follower_end(f, rc, e.msg);
+        return;
+    }
     while (f->left > 0) {
         rc = fsm_next_event(v, f->last, &ev);
         if (rc == ERR_COMPACTED) {
@@ -232,6 +246,10 @@ static void follower_read_done(struct raftlog_read *r, int code)
 {
     struct follower *f = r->user;
     f->reading = false;
+    if (f->rq->client == NULL) { /* It hung up meanwhile. */
+        follower_end(f, ERR_CANCELLED, "the client is gone");
+        return;
+    }
     if (code != 0) {
         follower_end(f, code, err_text(code));
         return;

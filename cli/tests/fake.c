@@ -373,7 +373,7 @@ static void serve(void *ctx, struct rpc_request *rq)
     } else if (strcmp(rq->method, "found") == 0) {
         serve_found(rq, &p);
     } else {
-        assert(strcmp(rq->method, "transfer") == 0);
+        assert(strcmp(rq->method, "transfer") == 0 || strcmp(rq->method, "stop") == 0);
         rpc_reply(rq, NULL);
     }
     (void)pthread_mutex_unlock(&f->lock);

@@ -392,6 +392,33 @@ static void after_the_switch_the_source_destroys_and_the_target_goes_on(void **u
     assert_int_equal(decide().exit, EXIT_LOST);
 }
 
+/* A host that stops and lets go: what is protected ends here, and its own word tells of all. */
+static void who_lets_go_ends_what_is_protected_and_reports_no_end(void **state)
+{
+    (void)state;
+    static bool held[1];
+    held[0] = true;
+    scene(GUEST_RUNNING, WANT_RUNNING);
+    s.in.guarding = s.in.lets_go = true;
+    s.in.held = held;
+    s.guest.guarded = true;
+    copy(EPOCH, HV_RUNNING);
+    expect(AGENT_DESTROY);
+    s.in.n_copies = 0;
+    expect(AGENT_NONE);
+    s.guest.state = GUEST_STARTING;
+    expect(AGENT_NONE);
+    s.guest.guarded = false;
+    s.in.protect = true; /* Its report that it is guarded may be under way. */
+    copy(EPOCH, HV_RUNNING);
+    expect(AGENT_DESTROY);
+    s.in.protect = false;
+    expect(AGENT_DESTROY);
+    held[0] = false;
+    s.guest.state = GUEST_RUNNING;
+    expect(AGENT_NONE); /* Nobody else would run it: it goes on. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test(the_target_never_lets_its_copy_run_before_the_switch),
         cmocka_unit_test(the_source_is_never_let_go_on_once_it_departed),
         cmocka_unit_test(after_the_switch_the_source_destroys_and_the_target_goes_on),
+        cmocka_unit_test(who_lets_go_ends_what_is_protected_and_reports_no_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

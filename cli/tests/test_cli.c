@@ -52,6 +52,7 @@ struct stage {
     char socket[96];
     unsigned width;
     const volatile sig_atomic_t *interrupted;
+    const char *answers; /* What is typed when the client asks; NULL: nobody is there. */
 };
 
 static void set_up(struct stage *s)
@@ -101,9 +102,15 @@ static struct ran run_words(const struct stage *s, int argc, char **argv)
                       .clock = &still_clock,
                       .connect = s->socket,
                       .interrupted = s->interrupted};
+    if (s->answers != NULL) {
+        cli.in = fmemopen((void *)(uintptr_t)s->answers, strlen(s->answers), "r");
+    }
     r.status = quorate_main(&cli, argc, argv);
     (void)fclose(cli.out);
     (void)fclose(cli.err);
+    if (cli.in != NULL) {
+        (void)fclose(cli.in);
+    }
     return r;
 }
 
@@ -482,6 +489,27 @@ static void a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later(v
     tear_down(&s);
 }
 
+/* Somebody is there: the question is asked until it is answered, and an end of input is no answer.
+ */
+static void who_stops_a_host_is_asked_about_its_guests(void **state)
+{
+    (void)state;
+    struct stage s;
+    set_up(&s);
+    s.answers = "perhaps\n";
+    struct ran r = run_text(&s, "quorate host stop h1");
+    assert_int_equal(r.status, EXIT_STATUS_USAGE);
+    const char *first = strstr(r.err, "leave them?");
+    assert_non_null(first);
+    const char *second = strstr(first + 1, "leave them?");
+    assert_non_null(second);
+    assert_null(strstr(second + 1, "leave them?"));
+    assert_non_null(strstr(second, "--guests=migrate"));
+    assert_string_equal(r.out, "");
+    ran_done(&r);
+    tear_down(&s);
+}
+
 int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* As the daemon does. */
@@ -497,6 +525,7 @@ int main(void)
         cmocka_unit_test(the_manual_page_is_of_this_program),
         cmocka_unit_test(a_first_host_that_stands_still_costs_a_moment),
         cmocka_unit_test(a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later),
+        cmocka_unit_test(who_stops_a_host_is_asked_about_its_guests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,15 +31,20 @@ static uint64_t now(void)
     return os_clock()->mono_ms(os_clock());
 }
 
-static pid_t begin_guard(const char *linger)
+static pid_t begin_guard_with(const char *linger, const char *watchdog)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        (void)execl(GUARD_PROGRAM, GUARD_PROGRAM, path, linger, (char *)NULL);
+        (void)execl(GUARD_PROGRAM, GUARD_PROGRAM, path, linger, watchdog, (char *)NULL);
         _exit(127);
     }
     return pid;
+}
+
+static pid_t begin_guard(const char *linger)
+{
+    return begin_guard_with(linger, NULL);
 }
 
 static int setup(void **state)
@@ -297,6 +302,28 @@ static void it_ends_when_nobody_needs_it(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* The device is no watchdog: the guard says so, to the next daemon as well, and does without. */
+static void without_a_watchdog_it_says_so_and_goes_on(void **state)
+{
+    (void)state;
+    (void)kill(guard_pid, SIGKILL);
+    assert_int_equal(waitpid(guard_pid, NULL, 0), guard_pid);
+    guard_pid = begin_guard_with("60000", "/dev/null");
+    int fd = join(NULL);
+    pid_t a = begin_guest();
+    uint64_t end = now() + 800;
+    say_lease(fd, end, 300);
+    assert_int_equal(guard_it(fd, a, 7), 0);
+    struct guard_table_msg m = hear(fd, GUARD_DOG);
+    assert_int_equal(m.head.n, 0);
+    assert_int_equal(m.head.code, ENOTSUP);
+    int next = join(NULL);
+    assert_int_equal(hear(next, GUARD_DOG).head.n, 0);
+    must_die(a, end - 300);
+    (void)close(fd);
+    (void)close(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_daemon_that_talks_nonsense_is_not_served, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(there_is_one_for_a_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_watchdog_it_says_so_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(it_ends_when_nobody_needs_it, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 # What is under way with the guests of a fenced host ends.
 given pool h1 h2 h3
+when pool_set fence_hosts=9
 when guest_create name=a host=h1 ha=1
 let s = guest a op
 when guest_create name=b host=h1 ha=1

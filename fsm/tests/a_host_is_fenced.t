@@ -17,6 +17,16 @@ then reserved h1 64
 when host_lease_over name=h1 term=1
 then STATE it is fenced already
 
+# What stayed there may become guarded before the host is seen again, and is freed as well.
+when guest_set name=web1 ha=on
+when guest_report name=web1 host=h1 epoch=2 what=guarded
+then ok
+then host h1 fenced=on
+then guest web1 state=running host=h1 guarded=on
+when host_lease_over name=h1 term=1
+then ok
+then guest web1 state=pending host=- want=running exit=lost guarded=off
+
 # It is started elsewhere, under a new epoch; what the old host says of the old run is not believed.
 when guest_start name=db1 host=h2
 then ok
@@ -31,6 +41,10 @@ when host_seen name=h1 raft_id=1 up=1
 then host h1 state=up fenced=off
 
 # An operator's word frees everything.
+when guest_set name=web1 ha=off
+when guest_start name=web1 host=h1
+when guest_report name=web1 host=h1 epoch=4 what=started
+then guest web1 state=running host=h1
 when host_fence name=h1 reason=unplugged
 then ok
 then guest web1 state=stopped host=- exit=lost

@@ -31,3 +31,7 @@ when pool_set vcpu_percent=300
 then pool failures_to_tolerate=2 vcpu_percent=300
 when pool_set failures_to_tolerate=0
 then pool failures_to_tolerate=0
+when pool_set voter_timeout_ms=999
+then INVALID
+when pool_set voter_timeout_ms=2000
+then pool - voter_timeout_ms=2000

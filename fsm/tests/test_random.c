@@ -345,6 +345,9 @@ static void check_ops(struct fsm_view *v, uint64_t open)
             evacuations++;
             continue;
         }
+        if (o.kind == OP_RETURN || o.kind == OP_RESTART) {
+            continue; /* It binds nobody. */
+        }
         assert_int_equal(fsm_get_guest(v, o.subject, &g), 0);
         assert_int_equal(g.op, o.id);
     }
@@ -518,7 +521,7 @@ static void the_state_hash_of_a_fixed_log_is_fixed(void **state)
         random_entry(f, i, &entry);
         (void)world_apply(f, &entry);
     }
-    assert_string_equal(hash_text(fsm_hash(f), text), "976b4ee0cd59465c7121df81eee831be");
+    assert_string_equal(hash_text(fsm_hash(f), text), "9f622101feef988fb96cc75b7b346b8a");
     (void)fsm_close(f);
 }
 

@@ -37,7 +37,7 @@ int simdisk_take(struct simdisk *sd, struct disk **ret, struct err *e)
 
 void simdisk_release(struct simdisk *sd)
 {
-    sd->taken = false;
+    sd->taken = sd->full = sd->broken = false;
 }
 
 /* What a power cut leaves of a file. Beyond `end`, and before what is dirty, both copies agree:

@@ -163,6 +163,28 @@ static void lost_voters_can_be_taken_out_one_after_the_other(void **state)
     sim_free(sim);
 }
 
+/* Whoever has the longer log has the older term, and is needed: it must learn the newer one. (The
+ * library's answer to a question before an election names the term asked about.) */
+static void a_refusal_tells_of_a_newer_term(void **state)
+{
+    struct sim *sim = script_new(21, 3, 0);
+
+    (void)state;
+    slot_0_leads(sim);
+    sim_host_crash(&sim->hosts[2]);
+    assert_int_equal(script_propose(&sim->hosts[0], 1000), 0);
+    sim_host_crash(&sim->hosts[1]);
+    sim_host_crash(&sim->hosts[0]);
+    sim->hosts[2].disk.term += 12; /* It stood for election again and again. */
+    sim->hosts[2].disk.vote = sim->hosts[2].id;
+    sim_host_start(&sim->hosts[0]);
+    sim_host_start(&sim->hosts[2]);
+    assert_true(sim_until(sim, script_has_leader, 4000 * MS));
+    assert_ptr_equal(sim_leader(sim), &sim->hosts[0]);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 static void a_removed_member_learns_it(void **state)
 {
     struct sim *sim = script_new(3, 3, 0);
@@ -254,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_voter_that_missed_its_promotion_does_not_stop_the_pool),
         cmocka_unit_test(without_the_split_the_core_notes_wrong_configurations),
         cmocka_unit_test(lost_voters_can_be_taken_out_one_after_the_other),
+        cmocka_unit_test(a_refusal_tells_of_a_newer_term),
         cmocka_unit_test(a_removed_member_learns_it),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
         cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),

@@ -358,6 +358,26 @@ static void what_a_failed_sync_left_is_durable_before_it_is_told(void **state)
     what_a_dead_process_left_is_durable_before_it_is_told(SIMDISK_EIO);
 }
 
+/* Seed 5115 of disk errors: it went on with segments that were not there. */
+static void a_log_that_cannot_be_begun_says_so(void **state)
+{
+    bool begun = false;
+    (void)state;
+    for (uint64_t n = 1; !begun; n++) {
+        struct lab lab;
+        lab_init(&lab, n);
+        simdisk_fault_at(lab.sd, n, n % 2 == 0 ? SIMDISK_EIO : SIMDISK_ENOSPC);
+        int rc = lab_open(&lab, /*create=*/true, &e);
+        begun = rc == 0; /* It made fewer calls than that. */
+        assert_true(begun ? n > 12 : rc == ERR_IO || rc == ERR_NO_SPACE);
+        if (!begun) {
+            assert_int_equal(lab_open(&lab, /*create=*/true, &e), 0);
+            lab_fill(&lab, 3, 1);
+        }
+        lab_done(&lab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +388,7 @@ int main(void)
         cmocka_unit_test(no_room_at_any_call_fails_cleanly_and_can_be_tried_again),
         cmocka_unit_test(a_full_disk_stops_the_log_until_there_is_room),
         cmocka_unit_test(an_io_error_is_for_good),
+        cmocka_unit_test(a_log_that_cannot_be_begun_says_so),
         cmocka_unit_test(what_a_killed_process_left_is_durable_before_it_is_told),
         cmocka_unit_test(what_a_failed_sync_left_is_durable_before_it_is_told),
     };

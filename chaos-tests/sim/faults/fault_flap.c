@@ -15,6 +15,15 @@ static void flip(void *ctx, uint64_t arg)
     }
 }
 
+static void heal(void)
+{
+    for (uint32_t a = 0; a < lab.o.hosts; a++) {
+        for (uint32_t b = 0; b < lab.o.hosts; b++) {
+            vnet_link(a, b)->cut = false;
+        }
+    }
+}
+
 static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 {
     arg[0] = fault_some_host(rng);
@@ -33,4 +42,5 @@ const struct fault fault_flap = {.name = "flap",
                                  .args = "hhn",
                                  .every_ms = 30000,
                                  .choose = choose,
-                                 .strike = strike};
+                                 .strike = strike,
+                                 .heal = heal};

@@ -20,6 +20,7 @@ $ quorate
 !   host evacuate      Move all guests of a host to others, running
 !   host list          List the hosts
 !   host show          Show a host
+!   host stop          Stop the daemon of a host, for an update or before the machine goes down
 ! 
 ! Virtual machines:
 !   guest create       Create a guest
@@ -116,6 +117,7 @@ The machines of the pool:
   host evacuate      Move all guests of a host to others, running
   host list          List the hosts
   host show          Show a host
+  host stop          Stop the daemon of a host, for an update or before the machine goes down
 
 Virtual machines:
   guest create       Create a guest
@@ -244,7 +246,7 @@ Options:
   --on-crash destroy|restart|preserve When the guest crashes (default restart)
   --apart TEXT                Never on one host with another guest of this group
   --together TEXT             On one host with the guests of this group, where that is possible
-  --force on|off              Although a protected guest may then have no place when hosts are lost (default off)
+  --force on|off              Although a protected guest may then have no place when hosts are lost, or this one could run on one host only (default off)
   --config FILE               Read a file vm.cfg first (quorate help vm.cfg)
 
 Other options:

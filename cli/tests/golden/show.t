@@ -16,6 +16,9 @@ failures_to_tolerate  0
 tolerates           0
 costliest           0 MiB
 costliest_without_place  0
+fence_limit         0
+fences              0
+hosts_held          0
 [0]
 $ quorate pool status --json
 {
@@ -39,7 +42,10 @@ $ quorate pool status --json
   "tolerates": 0,
   "costliest": "",
   "costliest_mib": 0,
-  "costliest_without_place": 0
+  "costliest_without_place": 0,
+  "fence_limit": 0,
+  "fences": 0,
+  "hosts_held": 0
 }
 [0]
 $ quorate guest show web1
@@ -95,6 +101,9 @@ can_run             off
 raft_id             0
 incarnation         0
 evacuation          0
+fenced              off
+held                off
+guarantee           none
 [0]
 $ quorate info
 name                h2
@@ -116,6 +125,9 @@ can_run             off
 raft_id             0
 incarnation         0
 evacuation          0
+fenced              off
+held                off
+guarantee           none
 [0]
 @ blank
 $ quorate info

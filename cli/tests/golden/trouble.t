@@ -21,7 +21,10 @@ $ quorate --connect unix:$D/dead,$S pool status --json
   "tolerates": 0,
   "costliest": "",
   "costliest_mib": 0,
-  "costliest_without_place": 0
+  "costliest_without_place": 0,
+  "fence_limit": 0,
+  "fences": 0,
+  "hosts_held": 0
 }
 [0]
 $ quorate --connect unix:$D/dead,$S guest start web1

@@ -1,0 +1,184 @@
+/* Stopping the daemon of a host: first its guests, as the operator says, then the daemon itself,
+ * which is asked at its own address so that no other can be stopped by mistake. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/util.h"
+
+#include "cli/quorate/request.h"
+#include "cli/quorate/run.h"
+
+enum fate {
+    FATE_NONE, /* Nothing was said. */
+    FATE_MIGRATE,
+    FATE_SHUTDOWN,
+    FATE_RELEASE,
+    FATE_LEAVE
+};
+
+static enum fate fate_of(const char *text)
+{
+    static const char *const names[] = {"", "migrate", "shutdown", "release", "leave"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], text) == 0) {
+            return (enum fate)i;
+        }
+    }
+    return FATE_NONE;
+}
+
+struct stopping {
+    struct cli *cli;
+    const struct args_stop *args;
+    char address[LIMIT_ADDRESS + 1];
+    uint32_t guests; /* On it, with HA. */
+};
+
+static void note_host(void *ctx, const void *record)
+{
+    struct stopping *s = ctx;
+    const struct api_host *h = record;
+    (void)str_copy(s->address, sizeof s->address, h->address);
+}
+
+static void note_guest(void *ctx, const void *record)
+{
+    struct stopping *s = ctx;
+    const struct api_guest *g = record;
+    s->guests += g->ha && strcmp(g->host, s->args->name) == 0 ? 1 : 0;
+}
+
+static int look(struct stopping *s, struct link *l, struct err *e)
+{
+    struct request_query host = {.query = api_query_by_name("host.show"),
+                                 .subject = s->args->name,
+                                 .deadline = link_deadline(l, QUERY_MS),
+                                 .row = note_host,
+                                 .ctx = s};
+    struct request_query guests = {.query = api_query_by_name("guest.list"),
+                                   .subject = "",
+                                   .deadline = link_deadline(l, QUERY_MS),
+                                   .row = note_guest,
+                                   .ctx = s};
+    int rc = request_rows(l, &host, e);
+    return rc != 0 ? rc : request_rows(l, &guests, e);
+}
+
+/* Asked only where somebody can answer. */
+static enum fate ask(const struct stopping *s)
+{
+    char line[32] = "";
+    enum fate fate = FATE_NONE;
+    while (fate == FATE_NONE && s->cli->in != NULL) {
+        (void)fprintf(s->cli->err,
+                      "HA guests on %s: %" PRIu32 ". migrate, shutdown, release or leave them? ",
+                      s->args->name, s->guests);
+        (void)fflush(s->cli->err);
+        if (fgets(line, sizeof line, s->cli->in) == NULL) {
+            return FATE_NONE;
+        }
+        line[strcspn(line, "\n")] = '\0';
+        fate = fate_of(line);
+    }
+    return fate;
+}
+
+static int migrate_away(const struct stopping *s, struct link *l)
+{
+    const struct command *c = command_by_number(COMMAND_host_maintenance);
+    struct cmd_host_maintenance cmd;
+    schema_init(c->schema, &cmd);
+    (void)str_copy(cmd.name, sizeof cmd.name, s->args->name);
+    (void)str_copy(cmd.mode, sizeof cmd.mode, "on");
+    cmd.parallel = s->args->parallel;
+    return run_record(l, c, &cmd, /*wait=*/true);
+}
+
+static int call_stop(const struct stopping *s, struct link *l, bool release, struct err *e)
+{
+    CLEANUP(buf_done) struct buf params = {0};
+    CLEANUP(buf_done) struct buf result = {0};
+    mp_put_map(&params, 2);
+    mp_put_str(&params, "host");
+    mp_put_str(&params, s->args->name);
+    mp_put_str(&params, "name");
+    mp_put_str(&params, release ? "release" : "");
+    struct link_call call = {
+        .method = "stop", .params = &params, .deadline = link_deadline(l, QUERY_MS), .once = true};
+    return link_call(l, &call, &result, NULL, e);
+}
+
+/* On this link, if it leads to that host, else on one of its own. */
+static int stop_daemon(const struct stopping *s, struct link *l, bool release)
+{
+    struct cli cli = *s->cli;
+    struct link own;
+    struct api_hello hello;
+    struct err e = {0};
+    int rc = run_hello(l, &hello, &e);
+    if (rc == 0 && strcmp(hello.host, s->args->name) == 0) {
+        rc = call_stop(s, l, release, &e);
+    } else {
+        cli.opt.connect = s->address;
+        rc = link_init(&own, &cli, &e);
+        if (rc == 0) {
+            rc = call_stop(s, &own, release, &e);
+            link_done(&own);
+        }
+    }
+    if (rc != 0) {
+        return cli_fail(s->cli, &e);
+    }
+    if (s->cli->opt.json) {
+        (void)fputs("{}\n", s->cli->out);
+    } else if (!s->cli->opt.quiet) {
+        (void)fprintf(s->cli->out, "the daemon of %s stops\n", s->args->name);
+    }
+    return EXIT_STATUS_OK;
+}
+
+static int stop(struct stopping *s, struct link *l, struct err *e)
+{
+    if (look(s, l, e) != 0) {
+        return cli_fail(s->cli, e);
+    }
+    enum fate fate = fate_of(s->args->guests);
+    if (fate == FATE_NONE && s->guests == 0) {
+        fate = FATE_LEAVE;
+    } else if (fate == FATE_NONE) {
+        fate = ask(s);
+    }
+    int status = EXIT_STATUS_OK;
+    if (fate == FATE_NONE) {
+        cli_say(s->cli,
+                "HA guests on %s: %" PRIu32 ". Say what becomes of them with "
+                "--guests=migrate, shutdown, release or leave",
+                s->args->name, s->guests);
+        return EXIT_STATUS_USAGE;
+    }
+    if (fate == FATE_MIGRATE) {
+        status = migrate_away(s, l);
+    } else if (fate == FATE_SHUTDOWN) {
+        status = run_shutdown_all(l, s->args->name, /*wait=*/true);
+    }
+    return status == EXIT_STATUS_OK ? stop_daemon(s, l, fate == FATE_RELEASE) : status;
+}
+
+int run_host_stop(struct cli *cli, const struct parsed *p)
+{
+    struct stopping s = {.cli = cli, .args = p->record};
+    struct link l;
+    struct err e = {0};
+    if (*s.args->guests != '\0' && fate_of(s.args->guests) == FATE_NONE) {
+        cli_say(cli, "--guests: \"%s\" is none of migrate, shutdown, release, leave",
+                s.args->guests);
+        return EXIT_STATUS_USAGE;
+    }
+    if (link_init(&l, cli, &e) != 0) {
+        return cli_fail(cli, &e);
+    }
+    int status = stop(&s, &l, &e);
+    link_done(&l);
+    return status;
+}
