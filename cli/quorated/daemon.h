@@ -135,6 +135,7 @@ struct daemon {
     uint64_t guaranteed_ms;   /* It had one then. */
     uint64_t guarantee_at_ms; /* No report of it before. */
     bool guarantee_proposing;
+    bool restart;              /* When it has stopped, the program begins anew. */
     bool stop_due;             /* A client asked for the end; it is answered first. */
     bool released;             /* This host's word that it let go is proposed. */
     uint64_t release_until_ms; /* It lets go of its guarded guests until then, and stops; or 0. */
@@ -232,8 +233,8 @@ void watch_close(struct daemon *d);
 /* --- control.c */
 struct control *control_new(struct daemon *d);
 struct control *control_free(struct control *c);
-/* How many hosts should vote, of `eligible` ones of which `gone` voters are silent for too long, and
- * `most` by the pool's setting: an odd number. */
+/* How many hosts should vote, of `eligible` ones of which `gone` voters are silent for too long,
+ * and `most` by the pool's setting: an odd number. */
 uint32_t control_voters(uint32_t most, uint32_t eligible, uint32_t gone);
 /* Nothing of it is under way on the loop any more. */
 void control_stop(struct control *c);

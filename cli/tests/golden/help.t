@@ -5,6 +5,7 @@ $ quorate
 !   pool set           Change settings of the pool
 !   pool set-master    Name the preferred master
 !   pool set-level     Raise the format level of the replicated state
+!   pool restart       Restart the daemons of all hosts, one after the other
 !   pool status        Show the pool and its master
 !   pool settings      Show the settings of the pool
 !   pool log stats     Show the log of the host that answers
@@ -102,6 +103,7 @@ The pool as a whole:
   pool set           Change settings of the pool
   pool set-master    Name the preferred master
   pool set-level     Raise the format level of the replicated state
+  pool restart       Restart the daemons of all hosts, one after the other
   pool status        Show the pool and its master
   pool settings      Show the settings of the pool
   pool log stats     Show the log of the host that answers
