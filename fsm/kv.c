@@ -198,7 +198,9 @@ static int verify(struct kv *kv, struct err *e)
     unsigned current = 0;
     struct hash128 sum = {0};
     r = get_head(kv, txn, &head, &current);
-    int rc = r == 0 ? hash_rows(txn, kv->rows[current], &sum, e) : kv_lmdb_err(e, r, "read meta");
+    int rc = r == 0              ? hash_rows(txn, kv->rows[current], &sum, e)
+             : r == MDB_NOTFOUND ? err_set(e, ERR_CORRUPT, "store: no head")
+                                 : kv_lmdb_err(e, r, "read meta");
     if (rc == 0 && !hash_equal(sum, head.hash)) {
         rc = err_set(e, ERR_CORRUPT, "store: the rows do not have the stored hash");
     }

@@ -68,8 +68,8 @@ static int check_disks(const struct hv_spec *spec, struct err *e)
                            d->device);
         }
         for (uint32_t j = 0; j < i; j++) {
-            enum spec_bus other_bus;
-            uint32_t other;
+            enum spec_bus other_bus = (enum spec_bus)0;
+            uint32_t other = 0;
             (void)spec_device(spec->disks[j].device, &other_bus, &other);
             if (other_bus == bus && other == unit) {
                 return err_set(e, ERR_INVALID, "disk device %s is given twice", d->device);

@@ -45,17 +45,22 @@ static bool written(const struct scene *s, uint32_t number, uint64_t by)
 static bool led(const struct scene *s, uint64_t at_us)
 {
     uint64_t leads = 0;
+    uint64_t asleep = 0; /* They go on as what they were. */
 
     for (size_t i = 0; i < s->h->n_recs && s->h->recs[i].at_us <= at_us; i++) {
         const struct rec *r = &s->h->recs[i];
         if (r->kind == REC_MASTER) {
             uint64_t bit = 1ull << r->master.host;
             leads = r->master.master == r->master.host ? leads | bit : leads & ~bit;
-        } else if (r->kind == REC_HOST && r->host.power != HOST_IS_UP) {
-            leads &= ~(1ull << r->host.host);
+        } else if (r->kind == REC_HOST) {
+            uint64_t bit = 1ull << r->host.host;
+            bool sleeps = r->host.power == HOST_IS_PAUSED || r->host.power == HOST_IS_FROZEN;
+            bool dead = r->host.power == HOST_IS_DOWN || r->host.power == HOST_IS_OFF;
+            asleep = sleeps ? asleep | bit : asleep & ~bit;
+            leads = dead ? leads & ~bit : leads;
         }
     }
-    return (leads & (s->core == 0 ? UINT64_MAX : s->core)) != 0;
+    return (leads & ~asleep & (s->core == 0 ? UINT64_MAX : s->core)) != 0;
 }
 
 static void judge(struct scene *s, uint32_t number)

@@ -5,10 +5,12 @@ verb_chaos() {
     local arg
     install_missing build >&2
     for arg in "$@"; do
-        if [[ $arg == --mutants ]]; then
-            chaos_mutants "$@"
+        case $arg in
+        --mutants | --audit)
+            "chaos_${arg#--}" "$@"
             return
-        fi
+            ;;
+        esac
     done
     build_release quorate-sim >&2
     exec "$LAB_ROOT/build/chaos-tests/quorate-sim" "$@"
@@ -71,4 +73,59 @@ chaos_score() {
     rm -f "$1"
     printf '%d killed, %d not; median %s seeds\n' "$killed" "$rest" "$median"
     ((killed > 0 && rest == 0))
+}
+
+# chaos_audit --audit [--seeds N] [--seconds N]: the same seeds with other compilers, optimisations and
+# sanitizers, and on a heap that is filled with other bytes, must be the same histories.
+chaos_audit() {
+    local seeds=10 seconds=60 want='' name dir got bad=0
+    while (($# > 0)); do
+        case $1 in
+        --audit) shift ;;
+        --seeds | --seconds)
+            [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number"
+            printf -v "${1#--}" %s "$2"
+            shift 2
+            ;;
+        *) usage_error "chaos --audit: unknown option $1; --seeds and --seconds there are" ;;
+        esac
+    done
+    for name in release asan gcc-O0 gcc-O3 clang-O0 clang-O2 heap; do
+        dir=$(audit_build "$name") || die "chaos --audit: $name does not build"
+        got=$(audit_run "$name" "$dir" "$seeds" "$seconds")
+        want=${want:-$got}
+        if [[ -n $got && $got == "$want" ]]; then
+            printf 'same     %-9s %s\n' "$name" "$(sha256sum <<<"$got" | cut -c1-16)"
+        else
+            printf 'DIFFERS  %-9s in seed %s\n' "$name" "$(diff <(echo "$want") <(echo "$got") | sed -n 's/^> \([0-9]*\) .*/\1/p' | head -n 1)"
+            bad=$((bad + 1))
+        fi
+    done
+    ((bad == 0))
+}
+
+# The directory of this variant's build, on stdout.
+audit_build() {
+    local name=$1 dir=$LAB_ROOT/build-audit-$1
+    case $name in
+    release | heap) dir=$LAB_ROOT/build ;;&
+    release | heap | asan)
+        [[ $name != asan ]] || dir=$LAB_ROOT/build-asan
+        build_preset "${name/heap/release}" "$dir" quorate-sim >&2
+        ;;
+    *)
+        [[ -e $dir/build.ninja ]] || cmake -S "$LAB_ROOT" -B "$dir" -G Ninja -DCMAKE_C_COMPILER="${name%-*}" \
+            -DCMAKE_BUILD_TYPE= -DCMAKE_C_FLAGS="-${name#*-} -g" >&2 || return
+        ninja -C "$dir" -j "$(jobs_here)" quorate-sim | compiler_output >&2
+        ;;
+    esac
+    echo "$dir"
+}
+
+# "SEED HASH", a line a seed.
+audit_run() {
+    local fill=0
+    [[ $1 != heap ]] || fill=165
+    MALLOC_PERTURB_=$fill "$2/chaos-tests/quorate-sim" --seed 1 --seeds "$3" --seconds "$4" |
+        sed -n 's/.* seed \([0-9]*\): .* hash \([0-9a-f]*\),.*/\1 \2/p' | sort -n
 }

@@ -6,7 +6,7 @@
 # shellcheck shell=bash
 
 SKIPPED=77
-STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy fuzz)
+STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy fuzz chaos)
 # Figures, not verdicts: run when they are named.
 NAMED_STEPS=(coverage)
 QUICK_STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy)
@@ -47,7 +47,7 @@ step_format() { c_files | (cd "$LAB_ROOT" && xargs clang-format --dry-run -Werro
 
 step_shell() {
     cd "$LAB_ROOT" || return
-    shellcheck -x lab .ci/run cli/tests/test_install chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
+    shellcheck -x lab .ci/run cli/tests/test_install chaos-tests/sim/tests/corpus chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
 }
 
 step_tidy() {
@@ -61,6 +61,26 @@ step_tidy() {
 step_fuzz() {
     build_preset fuzz "$LAB_ROOT/build-fuzz"
     run_ctest "$LAB_ROOT/build-fuzz"
+}
+
+# Seeds that nobody has run: each must hold. The same again with CHAOS_SEED=S ./lab test chaos.
+step_chaos() {
+    local sim=$LAB_ROOT/build/chaos-tests/quorate-sim seed=${CHAOS_SEED:-$(date +%s)} dir rc=0
+    dir=${STEP_LOG%.log}.d
+    mkdir -p "$dir"
+    chaos_fresh three --seed "$seed" --seeds 250 --seconds 60 || rc=1
+    chaos_fresh five --seed "$seed" --seeds 100 --seconds 60 --hosts 5 || rc=1
+    chaos_fresh long --seed "$seed" --seeds 12 --seconds 600 || rc=1
+    printf '= fresh seeds from %s, %s simulated hours\n' "$seed" \
+        "$(awk 'match($0, / seeds, [0-9.]+ sim/) { s += substr($0, RSTART + 8) } END { print s }' "$STEP_LOG")"
+    return "$rc"
+}
+
+# chaos_fresh NAME OPTION...: what fails is made small, with its report, in the folder of the step's logs.
+chaos_fresh() {
+    local name=$1
+    shift
+    "$sim" "$@" --jobs "$(jobs_here)" --judged --report "$dir/$name.html" --save "$dir/$name.scenario"
 }
 
 # What share of our lines the unit tests run: a figure, not a limit.

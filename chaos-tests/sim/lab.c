@@ -32,6 +32,7 @@
 #define REST_S       240
 #define CALM_S       3 /* Clients go on for so long after healing. */
 #define CORE_WRITE_S 60
+#define OWED_S       20 /* After it has come to rest; a client may have to find a connection. */
 #define STEP_NS      (100 * NS_PER_MS)
 
 struct lab lab;
@@ -215,6 +216,20 @@ static void record_phase(enum run_phase phase, uint64_t core)
     record(&(struct rec){.kind = REC_PHASE, .phase = {.phase = phase, .core = core}});
 }
 
+static void left(uint32_t host, const char *what, uint64_t count)
+{
+    record(
+        &(struct rec){.kind = REC_LEFT,
+                      .left = {.host = (uint16_t)host, .what = record_name(what), .count = count}});
+}
+
+/* What should not be there any more when all is done. */
+static void record_left(uint32_t host, const struct vhost_state *s)
+{
+    left(host, "open operations", s->ops_open);
+    left(host, "copies in the guard's table that are none", vguard_strays(host));
+}
+
 static void record_final(void)
 {
     record_phase(PHASE_END, ALL);
@@ -225,6 +240,7 @@ static void record_final(void)
                 .kind = REC_FINAL,
                 .final = {.host = (uint16_t)i, .index = s.applied, .state = s.state_hash | 1}});
             workload_record_rows(&lab.hosts[i]);
+            record_left(i, &s);
         }
     }
 }
@@ -240,14 +256,19 @@ static void safety(void)
     world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
 }
 
-/* A command of a client's is done. */
-static bool core_writes(void)
+static void ask_something(void)
 {
     struct cmd_pool_set r;
-    uint64_t acked = lab.acked;
     schema_init(command_by_number(COMMAND_pool_set)->schema, &r);
     r.events_kept = 10000;
     workload_ask(&wl.workers[0], COMMAND_pool_set, &r);
+}
+
+/* A command of a client's is done. */
+static bool core_writes(void)
+{
+    uint64_t acked = lab.acked;
+    ask_something();
     for (int i = 0; i < CORE_WRITE_S * 10 && lab.acked == acked && !world.stop; i++) {
         world_run(world.now_ns + STEP_NS);
     }
@@ -313,10 +334,31 @@ static void check_history(void)
     }
 }
 
+static void must(enum must_what what, const char *subject)
+{
+    record(&(struct rec){.kind = REC_MUST,
+                         .must = {.what = what,
+                                  .subject = record_name(subject),
+                                  .by = world.now_ns / NS_PER_US + OWED_S * UINT64_C(1000000)}});
+}
+
+/* What a pool at rest owes: a master, answers to those who ask, and protected guests that run. */
+static void pay_debts(void)
+{
+    must(MUST_LEAD, "");
+    workload_owe(&lab.hosts[0], must);
+    if (lab.o.clients > 0) {
+        must(MUST_WRITE, "");
+        ask_something();
+    }
+    world_run(world.now_ns + OWED_S * NS_PER_S);
+}
+
 static void liveness(void)
 {
     if (!world.stop && run_to_rest(REST_S, "liveness")) {
         lab.rested_ns = world.now_ns;
+        pay_debts();
         workload_check(&lab.hosts[0]);
         record_final();
     }

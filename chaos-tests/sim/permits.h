@@ -1,6 +1,7 @@
 /* What each host would let execute without asking anybody, written into the history: a copy that
  * executes, or that its agent is about to let go on, and takes for the guest's run. One that the
- * guard holds has it until the end of the lease. (agent_decide() and what moves the end of a lease are wrapped.) */
+ * guard holds has it until the end of the lease. (agent_decide() and what moves the end of a lease
+ * are wrapped.) */
 
 #ifndef CHAOS_SIM_PERMITS_H
 #define CHAOS_SIM_PERMITS_H

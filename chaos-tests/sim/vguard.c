@@ -185,6 +185,16 @@ static void obey(struct guard *g, const struct guard_msg *m)
     wind(g);
 }
 
+uint32_t vguard_strays(uint32_t host)
+{
+    const struct guard_table *t = &guards[host].table;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        n += !truth_exists(host, &t->entries[i].copy.guest, t->entries[i].copy.epoch);
+    }
+    return n;
+}
+
 bool vguard_answers_for(uint32_t host, const struct id *uuid, uint64_t epoch)
 {
     struct guard *g = &guards[host];

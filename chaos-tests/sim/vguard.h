@@ -31,6 +31,8 @@ void vguard_replan(struct vhost *h);
 void vguard_kill(struct vhost *h);
 /* It stands still, and goes on. */
 void vguard_pause(struct vhost *h, bool paused);
+/* Copies that it holds and that are no more. */
+uint32_t vguard_strays(uint32_t host);
 /* The guard, or the watchdog in its place, ends this copy when the lease does. */
 bool vguard_answers_for(uint32_t host, const struct id *uuid, uint64_t epoch);
 /* A copy of this host has ended. */

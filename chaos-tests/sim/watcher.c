@@ -85,9 +85,8 @@ static void ask(void)
     mp_put_uint(&params, w.last);
     mp_put_str(&params, "follow");
     mp_put_bool(&params, true);
-    record(&(struct rec){
-        .kind = REC_WATCH,
-        .watch = {.host = (uint16_t)w.host, .client = NUMBER, .after = w.last}});
+    record(&(struct rec){.kind = REC_WATCH,
+                         .watch = {.host = (uint16_t)w.host, .client = NUMBER, .after = w.last}});
     later(500, 20000, on_enough);
     vclient_call(&w.c, w.host, "events", &params, CALL_MS, on_reply, NULL);
     buf_done(&params);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chaos-tests/check/history.h"
+
 /* Machines of clients begin here in the network. */
 #define WORKLOAD_FIRST 64
 
@@ -36,6 +38,8 @@ const char *workload_unrest(struct vhost *h, char *to, size_t size);
 /* When the pool has come to rest: what was promised is compared with what this host has. */
 void workload_check(struct vhost *h);
 
+/* Each protected guest that runs by the state of this host must go on. */
+void workload_owe(struct vhost *h, void (*must)(enum must_what what, const char *subject));
 /* The rows of all guests as this host has them, into the history. */
 void workload_record_rows(struct vhost *h);
 

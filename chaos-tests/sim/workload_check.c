@@ -79,6 +79,24 @@ void workload_check(struct vhost *h)
     proc_leave(before);
 }
 
+void workload_owe(struct vhost *h, void (*must)(enum must_what what, const char *subject))
+{
+    char name[LIMIT_NAME + 1] = "";
+    struct guest g;
+    struct pool pool;
+    struct proc *before = proc_enter(h->proc);
+    struct fsm_view *v = fsm_view_open(h->daemon->fsm);
+    bool ha = fsm_get_pool(v, &pool) == 0 && pool.ha;
+    while (ha && fsm_next_guest(v, name, &g) == 0) {
+        memcpy(name, g.name, sizeof name);
+        if (g.ha && g.state == GUEST_RUNNING) {
+            must(MUST_RUN, g.name);
+        }
+    }
+    (void)fsm_view_close(v);
+    proc_leave(before);
+}
+
 void workload_record_rows(struct vhost *h)
 {
     char name[LIMIT_NAME + 1] = "";

@@ -201,6 +201,38 @@ static void a_rotten_byte_is_found_or_harmless(void **state)
     assert_in_range(found, 50, 399);
 }
 
+/* The names in the table of what the store is. (Simulator, 5 hosts, seed 440443.) */
+static void a_store_without_its_head_is_emptied(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"head", "format", "meta", "rows0"};
+    char dir[128];
+    char file[160];
+    uint8_t page[4096];
+    (void)str_copy(dir, sizeof dir, world_dir());
+    (void)snprintf(file, sizeof file, "%s/state.mdb", dir);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct fsm *f = pool_of(dir, 50);
+        (void)fsm_close(f);
+        int fd = open(file, O_RDWR);
+        assert_true(fd >= 0);
+        for (off_t at = 0; pread(fd, page, sizeof page, at) == (ssize_t)sizeof page;
+             at += (off_t)sizeof page) {
+            uint8_t *found = memmem(page, sizeof page, names[i], strlen(names[i]));
+            if (found != NULL) {
+                *found ^= 1;
+                assert_int_equal(pwrite(fd, page, sizeof page, at), sizeof page);
+            }
+        }
+        (void)close(fd);
+        bool rebuilt = false;
+        uint64_t applied = 1;
+        assert_int_equal(open_as(dir, "boot-1", &rebuilt, &applied), 0);
+        assert_true(rebuilt);
+        assert_int_equal(applied, 0);
+    }
+}
+
 static void a_file_cut_short_or_of_rubbish_is_emptied(void **state)
 {
     (void)state;
@@ -537,6 +569,7 @@ int main(void)
         cmocka_unit_test(two_cannot_open_one_store),
         cmocka_unit_test(a_directory_that_cannot_be_made_is_an_error),
         cmocka_unit_test(a_rotten_byte_is_found_or_harmless),
+        cmocka_unit_test(a_store_without_its_head_is_emptied),
         cmocka_unit_test(a_file_cut_short_or_of_rubbish_is_emptied),
         cmocka_unit_test(a_full_map_ends_the_replica_and_keeps_its_state),
         cmocka_unit_test(a_view_does_not_move),

@@ -61,7 +61,7 @@ static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 static void strike(const uint64_t arg[FAULT_ARGS])
 {
     struct vhost *h = fault_host(arg[0]);
-    if (copies[arg[0]] == NULL && h->proc != NULL) {
+    if (copies[arg[0]] == NULL && h->proc != NULL && data_start_is_known(h)) {
         copies[arg[0]] = data_save(h);
         vhost_kill(h, 20); /* The copy is of an earlier start than that which is lost. */
         lab_after(arg[2] * NS_PER_MS, put_back, h, arg[3] << 1 | (arg[1] & 1));
