@@ -109,7 +109,8 @@ check "the pool says so" test "$(other "$host" pool status --json | rows | jq -r
 held_events() { other "$host" events --limit 0 --json | rows | jq -r 'select(.kind == "host.held") | .subject'; }
 check "an event tells, once" test "$(held_events)" = "$host"
 check "its guest is where it was" test "$(other_field "$host" ha1 host)" = "$host"
-other "$host" host fence "$host" "the plug is out" >/dev/null
+refused 2 "is up" on_pool host fence "$(host_but "$host")" "a mistake"
+other "$host" host fence "$host" "the plug is out" --yes >/dev/null
 eventually 30 "ha1 runs elsewhere" runs_not_on "$host" ha1
 check "it is held no more" test "$(other "$host" host show "$host" --json | rows | jq -r .held)" = false
 on_pool pool set --fence-hosts 2 >/dev/null

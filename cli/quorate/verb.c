@@ -34,6 +34,9 @@ SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
 #define SCHEMA_RECORD args_maintenance
 SCHEMA_DEFINE(args_maintenance, ARGS_MAINTENANCE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_fence
+SCHEMA_DEFINE(args_fence, ARGS_FENCE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_stop
 SCHEMA_DEFINE(args_stop, ARGS_STOP_FIELDS)
 #undef SCHEMA_RECORD
@@ -114,7 +117,8 @@ static const struct verb own_verbs[] = {
     {.title = "events",
      .summary = "Show what changed, and with --follow what changes",
      .args = &schema_args_events,
-     .run = run_events},
+     .run = run_events,
+     .flags = VERB_LOCAL},
     {.title = "version",
      .summary = "Show the version of this program",
      .args = &schema_args_none,
@@ -192,6 +196,10 @@ static void from_command(const struct command *c, struct verb *ret)
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */
         ret->run = run_evacuate;
+    } else if (c->number == COMMAND_host_fence) {
+        ret->args = &schema_args_fence;
+        ret->command = NULL;
+        ret->run = run_host_fence;
     } else if (c->number == COMMAND_host_maintenance) {
         ret->args = &schema_args_maintenance;
         ret->command = NULL;
