@@ -164,6 +164,8 @@ quietly guest create last --image tiny
 names_for_scripts
 emptying_verbs last
 mastership_verbs
+quietly pool balance --threshold 1 --dry-run
+quietly pool balance --threshold 90
 quietly pool restart
 eventually 30 "the pool is whole" pool_is_whole
 gone=$(host_but "$(master_name)")

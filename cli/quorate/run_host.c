@@ -273,3 +273,61 @@ int run_host_fence(struct cli *cli, const struct parsed *p)
     link_done(&l);
     return status;
 }
+
+/* --- evening the hosts out: the plan is the daemon's, each move a migration of its own, one after
+ * the other. What is left of it after an interruption is a new plan. */
+
+struct moves {
+    struct api_move list[64];
+    uint32_t n;
+};
+
+static void note_move(void *ctx, const void *record)
+{
+    struct moves *m = ctx;
+    if (m->n < ARRAY_LEN(m->list)) {
+        m->list[m->n++] = *(const struct api_move *)record;
+    }
+}
+
+static int move_all(struct cli *cli, struct link *l, const struct moves *m)
+{
+    const struct command *c = command_by_number(COMMAND_guest_migrate);
+    int status = EXIT_STATUS_OK;
+    for (uint32_t i = 0; i < m->n && !cli_interrupted(cli); i++) {
+        struct cmd_guest_migrate cmd;
+        schema_init(c->schema, &cmd);
+        (void)str_copy(cmd.name, sizeof cmd.name, m->list[i].guest);
+        (void)str_copy(cmd.host, sizeof cmd.host, m->list[i].host);
+        int one = run_record(l, c, &cmd, /*wait=*/true);
+        status = status == EXIT_STATUS_OK ? one : status;
+    }
+    if (m->n == 0 && !cli->opt.quiet && !cli->opt.json) {
+        (void)fputs("the hosts are even enough, or no move would help\n", cli->out);
+    }
+    return status;
+}
+
+int run_balance(struct cli *cli, const struct parsed *p)
+{
+    const struct args_balance *a = p->record;
+    char percent[8];
+    struct link l;
+    struct err e = {0};
+    (void)snprintf(percent, sizeof percent, "%" PRIu32, a->threshold);
+    if (a->dry_run) {
+        return run_rows(cli, p, "balance.list", percent);
+    }
+    if (link_init(&l, cli, &e) != 0) {
+        return cli_fail(cli, &e);
+    }
+    CLEANUP(cleanup_free) struct moves *m = mem_new(1, sizeof *m);
+    struct request_query q = {.query = api_query_by_name("balance.list"),
+                              .subject = percent,
+                              .deadline = link_deadline(&l, QUERY_MS),
+                              .row = note_move,
+                              .ctx = m};
+    int status = request_rows(&l, &q, &e) != 0 ? cli_fail(cli, &e) : move_all(cli, &l, m);
+    link_done(&l);
+    return status;
+}

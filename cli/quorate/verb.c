@@ -37,6 +37,9 @@ SCHEMA_DEFINE(args_maintenance, ARGS_MAINTENANCE_FIELDS)
 #define SCHEMA_RECORD args_fence
 SCHEMA_DEFINE(args_fence, ARGS_FENCE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_balance
+SCHEMA_DEFINE(args_balance, ARGS_BALANCE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_stop
 SCHEMA_DEFINE(args_stop, ARGS_STOP_FIELDS)
 #undef SCHEMA_RECORD
@@ -106,6 +109,10 @@ static const struct verb own_verbs[] = {
      .args = &schema_args_host,
      .run = run_pool_transfer,
      .extra = "host"},
+    {.title = "pool balance",
+     .summary = "Move guests so that the hosts are about as full as each other",
+     .args = &schema_args_balance,
+     .run = run_balance},
     {.title = "host stop",
      .summary = "Stop the daemon of a host, for an update or before the machine goes down",
      .args = &schema_args_stop,

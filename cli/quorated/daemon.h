@@ -13,6 +13,7 @@
  *   explain.c  every host as a place for one guest
  *   query.c    rows of the queries
  *   watch.c    waiting for operations, following events
+ *   balance.c  which guests move so that the hosts are evenly full
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
  *   control_ha.c  the master's controller of fences and restarts
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told

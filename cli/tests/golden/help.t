@@ -11,6 +11,7 @@ $ quorate
 !   pool log stats     Show the log of the host that answers
 !   pool init          Make a pool of one host that belongs to none
 !   pool transfer      Hand the mastership to another host now
+!   pool balance       Move guests so that the hosts are about as full as each other
 ! 
 ! The machines of the pool:
 !   host add           Add a host to the pool
@@ -109,6 +110,7 @@ The pool as a whole:
   pool log stats     Show the log of the host that answers
   pool init          Make a pool of one host that belongs to none
   pool transfer      Hand the mastership to another host now
+  pool balance       Move guests so that the hosts are about as full as each other
 
 The machines of the pool:
   host add           Add a host to the pool
