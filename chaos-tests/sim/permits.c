@@ -6,6 +6,7 @@
 
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "cli/quorated/agent_core.h"
 #include "cli/quorated/lease.h"
@@ -111,7 +112,9 @@ static void judge(const struct agent_input *in, const struct agent_answer *a)
 {
     const struct guest *g = in->guest;
     uint32_t host = proc_now->machine->index;
-    bool own = strcmp(g->host, in->host) == 0 && (a->act == AGENT_UNPAUSE || executes(in, g));
+    /* The guard may have killed a copy that the driver takes for alive still. */
+    bool own = strcmp(g->host, in->host) == 0 && (a->act == AGENT_UNPAUSE || executes(in, g)) &&
+               truth_exists(host, &g->uuid, g->run_epoch);
     if (own) {
         give(host, g, vguard_answers_for(host, &g->uuid, g->run_epoch));
     }
