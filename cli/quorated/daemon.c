@@ -15,6 +15,7 @@
 #include "core/uv_loop.h"
 
 #include "cli/quorated/agent.h"
+#include "cli/quorated/control_restart.h"
 #include "cli/quorated/leasing.h"
 
 #define TICK_MS 100u
@@ -293,6 +294,7 @@ static void tick(uv_timer_t *timer)
     control_tick(d->control, now);
     guarantee_tick(d, now);
     release_tick(d, now);
+    restart_tick(d);
 }
 
 /* --- start */
