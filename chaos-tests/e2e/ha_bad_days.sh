@@ -150,6 +150,26 @@ daemon_start "$host"
 eventually 30 "the pool is whole" pool_is_whole
 expect_beating ha1
 
+# --- what must be apart has no place left: it waits, and starts when there is one
+
+for h in h1 h2 h3; do
+    on_pool guest create "apart-$h" --image tiny --memory 32 --ha on --apart db --host "$h" >/dev/null
+done
+refused 6 "is to be apart" on_pool guest create apart-four --image tiny --memory 32 --apart db
+host=$(host_but "$(master_name)")
+power_cut "$host"
+waits() { [[ $(other_field "$host" "apart-$host" state) == pending ]]; }
+eventually 30 "apart-$host waits" waits
+refused 4 "cannot be master" other "$host" pool transfer "$host"
+why=$(other "$host" explain guest "apart-$host" --json | rows | jq -r 'select(.verdict == "apart") | .host' | wc -l)
+check "explain says why" test "$why" -eq 2
+daemon_start "$host"
+eventually 30 "the pool is whole" pool_is_whole
+eventually 30 "apart-$host runs where there is a place again" guest_runs_on "apart-$host" "$host"
+
+for g in apart-h1 apart-h2 apart-h3; do on_pool guest destroy "$g" >/dev/null; done
+refused 4 "in use" on_pool host remove "$(guest_field ha1 host)"
+
 # --- two of three are lost: nothing runs that should not, events can be read, and all is well after
 
 left=$(host_but none)
