@@ -15,7 +15,7 @@ usage: ./lab VERB [--dir DIR]
   crash HOST              kill -9 of the daemon; its guests go on
   pause HOST, resume HOST stop and continue the daemon (SIGSTOP, SIGCONT)
   start HOST              start what kill or crash ended
-  sh HOST [COMMAND...]    a shell on the host, or one command there
+  sh HOST [-- COMMAND...] a shell on the host, or one command there
   wipe HOST               power cut, delete its data, start it again if it was on
   cut A B                 no packet between these two hosts
   isolate HOST            no packet between this host and any other, or this machine
@@ -49,8 +49,7 @@ verb_up() {
     lab_exists || { UP_BEGUN=1 && trap undo_up INT TERM HUP; }
     install_missing build run
     if [[ $(conf_get driver "${driver:-qemu}") == xen ]]; then
-        install_missing xen
-        build_machines || die "no lab with Xen on this machine"
+        need_machines
     else
         build_images
     fi
@@ -202,6 +201,7 @@ take_dir() {
                 ;;
             --dir=*) set -- --dir "${1#--dir=}" "${@:2}" ;;
             -h | --help) lab_usage; exit 0 ;;
+            --) LAB_WORDS+=("${@:2}"); break ;;
             *) LAB_WORDS+=("$1"); shift ;;
         esac
     done

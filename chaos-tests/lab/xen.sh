@@ -26,6 +26,16 @@ machine_parts() { printf '%s/xen\n' "$LAB_CACHE"; }
 # build_machines: exit status 77 where the packages cannot be had.
 build_machines() { "$LAB_ROOT/chaos-tests/images/build-xen" "$(machine_parts)"; }
 
+# need_machines: before anything of a lab is there, all that machines need, or an end that says why not.
+need_machines() {
+    # They stand between others on command lines that know no quotes.
+    [[ $LAB_DIR$LAB_CACHE =~ ^[[:alnum:]/._-]+$ ]] ||
+        usage_error "--driver xen: letters, digits and . _ - alone are possible in $LAB_DIR and $LAB_CACHE"
+    can_have_namespaces || die "--driver xen needs network namespaces, which this machine does not allow"
+    install_missing xen
+    build_machines || die "--driver xen is not possible on this machine"
+}
+
 # pack_machine: the file system with this build's programs and what they load, once for all machines.
 # A kernel takes several archives behind each other as one.
 pack_machine() {
@@ -151,7 +161,11 @@ machine_sh() {
     return "$status"
 }
 
-machine_terminal() { beside_host "$1" socat -,raw,echo=0 "TCP:$(host_address "$1"):1002"; }
+machine_terminal() {
+    local here=-
+    [[ ! -t 0 ]] || here=-,raw,echo=0
+    beside_host "$1" socat "$here" "TCP:$(host_address "$1"):1002"
+}
 
 quoted() { printf '%q ' "$@"; }
 
