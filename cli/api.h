@@ -162,7 +162,8 @@ extern const struct enum_names enum_place_no;
     F(str,  guest,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Where it would go; empty: it cannot be moved") \
     F(u32,  memory_mib,      _,          OPT,    0,  UINT32_MAX,    0,    "MiB", "Its memory") \
-    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it cannot")
+    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it cannot") \
+    F(str,  from,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Where it is")
 #define API_PLACE_FIELDS(F) \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  score,           _,          OPT,    0,  UINT64_MAX,    0,    "",    "Memory that would be left, and one; 2^40 for each guest to be together with; 0: no candidate") \
@@ -199,7 +200,8 @@ struct api_query {
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
  * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
- * which guests that an evacuation moved away from it would come back). */
+ * which guests that an evacuation moved away from it would come back), balance.list (api_move: which
+ * guests would move so that no two hosts differ by more than so many percent). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

@@ -253,7 +253,9 @@ static const struct key {
     {"vif", true, vmcfg_add_vif},        {"vnc", false, set_same},
     {"vncpasswd", false, set_vncpasswd}, {"vfb", true, vmcfg_add_vfb},
     {"on_poweroff", false, set_on_exit}, {"on_reboot", false, set_on_exit},
-    {"on_crash", false, set_on_exit},
+    {"on_crash", false, set_on_exit},    {"ha", false, set_command},
+    {"priority", false, set_command},    {"preferred", false, set_command},
+    {"apart", false, set_command},       {"together", false, set_command},
 };
 
 static const struct key *find_key(const char *name)

@@ -33,6 +33,20 @@ bool op_is_of_hosts(const struct op *o)
     return o->kind == OP_EVACUATE || o->kind == OP_RETURN || o->kind == OP_RESTART;
 }
 
+/* Of the host that a rolling restart has under way, if it was the restart that began it. */
+static void end_maintenance(struct apply *a, const struct op *o)
+{
+    struct host h;
+    const struct key k = key_name('H', o->dst);
+    bool ours = o->dst[0] != '\0' && !o->live && o->dst_epoch == 0;
+    if (ours && rows_get(a->t, &k, &schema_host, &h) == 0 && h.maintenance) {
+        evacuation_stop(a, &h, OP_CANCELLED, -ERR_CANCELLED, "maintenance off");
+        h.maintenance = false;
+        save_host(a, &h);
+        emit_host(a, "host.changed", &h, "no maintenance");
+    }
+}
+
 void end_op_of_hosts(struct apply *a,
                      struct op *o,
                      enum op_state state,
@@ -47,6 +61,11 @@ void end_op_of_hosts(struct apply *a,
         save_host(a, &h);
     } else {
         op_end(a, o, state, code, detail);
+    }
+    if (o->kind == OP_RESTART && a->f->pool.restart == o->id) {
+        a->f->pool.restart = 0;
+        save_pool(a);
+        end_maintenance(a, o);
     }
 }
 
@@ -180,7 +199,7 @@ void cmd_evacuation_end(struct apply *a, const void *record)
         return;
     }
     if (o.kind != OP_EVACUATE) {
-        op_end(a, &o, c->code == 0 ? OP_DONE : OP_FAILED, c->code, c->detail);
+        end_op_of_hosts(a, &o, c->code == 0 ? OP_DONE : OP_FAILED, c->code, c->detail);
         return;
     }
     if (!need_host(a, o.subject, &h)) {

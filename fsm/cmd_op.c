@@ -48,7 +48,7 @@ static void end_evacuation(struct apply *a, const struct op *o, bool cancel)
         reject_phase(a, o);
     } else if (o->kind != OP_EVACUATE) {
         struct op ended = *o;
-        op_end(a, &ended, OP_CANCELLED, -ERR_CANCELLED, "");
+        end_op_of_hosts(a, &ended, OP_CANCELLED, -ERR_CANCELLED, "");
     } else if (need_host(a, o->subject, &h)) {
         evacuation_stop(a, &h, OP_CANCELLED, -ERR_CANCELLED, "");
         save_host(a, &h);

@@ -129,6 +129,12 @@ SCHEMA_DEFINE(cmd_host_guarantee, CMD_host_guarantee)
 #define SCHEMA_RECORD cmd_host_power
 SCHEMA_DEFINE(cmd_host_power, CMD_host_power)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_restart_step
+SCHEMA_DEFINE(cmd_restart_step, CMD_restart_step)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_pool_restart
+SCHEMA_DEFINE(cmd_pool_restart, CMD_pool_restart)
+#undef SCHEMA_RECORD
 
 const struct command commands[] = {
 #define C(NUMBER, NAME, WHO, TITLE, SUMMARY) \

@@ -208,6 +208,13 @@ extern const struct enum_names enum_guest_report_what;
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \
     F(u64,  incarnation,     _,          REQ,    1,  UINT64_MAX,    0,    "",    "Of the daemon that let go; a later one may have begun anew")
+#define CMD_pool_restart(F) \
+    F(str,  guests,          _,          OPT,    0,  15,            0,    "",    "leave: they run on meanwhile; migrate: they are moved away before and come back; left out: leave") \
+    F(u32,  parallel,        _,          OPT,    1,  LIMIT_PARALLEL, 2,   "",    "Migrations at a time")
+#define CMD_restart_step(F) \
+    F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
+    F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
+    F(bool, begin,           _,          OPT,    0,  1,             0,    "",    "Its turn begins; else it is done")
 #define CMD_host_power(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(u64,  raft_id,         _,          REQ,    1,  UINT64_MAX,    0,    "",    "Its member number") \

@@ -163,7 +163,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  fence_window_ms, _,          OPT,    10000, 86400000,   600000, "ms", "Within so long; a host that was heard again does not count") \
     F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; empty: none") \
     F(u32,  power_timeout_ms, _,         OPT,    1000, 300000,      20000, "ms", "It is given up after that") \
-    F(u32,  voter_timeout_ms, _,         OPT,    1000, 86400000,    300000, "ms", "A voter that is silent for so long is replaced by a standby")
+    F(u32,  voter_timeout_ms, _,         OPT,    1000, 86400000,    300000, "ms", "A voter that is silent for so long is replaced by a standby") \
+    F(u64,  restart,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that restarts its daemons; 0 is none")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -187,7 +188,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  fenced_ms,       _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Log time at which its lease fenced it; 0: it is not, or by another proof") \
     F(bool, held,            _,          OPT,    0,  1,             0,    "",    "Its lease is over and the fence budget is spent: an operator's host fence frees its guests, or time") \
     F(enm,  guarantee,       guarantee,  OPT,    0,  2,             0,    "",    "What ends its protected guests when its lease ends") \
-    F(str,  power_target,    _,          OPT,    0,  LIMIT_NAME,    0,    "",    "What the power-off program calls it")
+    F(str,  power_target,    _,          OPT,    0,  LIMIT_NAME,    0,    "",    "What the power-off program calls it") \
+    F(u64,  restarted,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Last rolling restart that is done with it")
 
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

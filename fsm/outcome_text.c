@@ -101,6 +101,7 @@ static const char *field_rule(const struct outcome *o)
                  {NULL, "ramdisk", "/PATH or REPOSITORY:PATH"},
                  {NULL, "path", "/PATH or REPOSITORY:PATH"},
                  {"repo_new", "source", "an absolute path"},
+                 {"pool_restart", "guests", "leave or migrate"},
                  {NULL, "power_command", "an absolute path, or none"},
                  {NULL, "boot", "of the letters c, d and n"},
                  {NULL, "device", "each device once"},

@@ -109,7 +109,8 @@ check "the pool says so" test "$(other "$host" pool status --json | rows | jq -r
 held_events() { other "$host" events --limit 0 --json | rows | jq -r 'select(.kind == "host.held") | .subject'; }
 check "an event tells, once" test "$(held_events)" = "$host"
 check "its guest is where it was" test "$(other_field "$host" ha1 host)" = "$host"
-other "$host" host fence "$host" "the plug is out" >/dev/null
+refused 2 "is up" on_pool host fence "$(host_but "$host")" "a mistake"
+other "$host" host fence "$host" "the plug is out" --yes >/dev/null
 eventually 30 "ha1 runs elsewhere" runs_not_on "$host" ha1
 check "it is held no more" test "$(other "$host" host show "$host" --json | rows | jq -r .held)" = false
 on_pool pool set --fence-hosts 2 >/dev/null
@@ -148,6 +149,60 @@ on_pool pool set --power-command none --lease 3s >/dev/null
 daemon_start "$host"
 eventually 30 "the pool is whole" pool_is_whole
 expect_beating ha1
+
+# --- what must be apart has no place left: it waits, and starts when there is one
+
+for h in h1 h2 h3; do
+    on_pool guest create "apart-$h" --image tiny --memory 32 --ha on --apart db --host "$h" >/dev/null
+done
+refused 6 "is to be apart" on_pool guest create apart-four --image tiny --memory 32 --apart db
+host=$(host_but "$(master_name)")
+power_cut "$host"
+waits() { [[ $(other_field "$host" "apart-$host" state) == pending ]]; }
+eventually 30 "apart-$host waits" waits
+refused 4 "cannot be master" other "$host" pool transfer "$host"
+why=$(other "$host" explain guest "apart-$host" --json | rows | jq -r 'select(.verdict == "apart") | .host' | wc -l)
+check "explain says why" test "$why" -eq 2
+daemon_start "$host"
+eventually 30 "the pool is whole" pool_is_whole
+eventually 30 "apart-$host runs where there is a place again" guest_runs_on "apart-$host" "$host"
+
+for g in apart-h1 apart-h2 apart-h3; do on_pool guest destroy "$g" >/dev/null; done
+refused 4 "in use" on_pool host remove "$(guest_field ha1 host)"
+
+# --- two of three are lost: nothing runs that should not, events can be read, and all is well after
+
+left=$(host_but none)
+mapfile -t lost < <(host_names | grep -vx "$left")
+power_cut "${lost[0]}"
+power_cut "${lost[1]}"
+guarded_gone() { [[ $(qemus_on "$left") -le 1 ]]; } # plain, if it is here, goes on.
+eventually 20 "no HA guest runs without a majority" guarded_gone
+refused 5 "majority" on_host "$left" --timeout 2 guest list
+events=$(on_host "$left" events --json 2>"$LAB_DIR/said" | rows | jq -r .kind | sort -u)
+check "events can be read" grep -qx host.fenced <<<"$events"
+check "and it is said that they may be old" grep -q "may be old" "$LAB_DIR/said"
+daemon_start "${lost[0]}"
+daemon_start "${lost[1]}"
+eventually 30 "the pool is whole" pool_is_whole
+for g in ha1 ha2; do
+    eventually 30 "$g runs again" guest_runs "$g"
+    expect_beating "$g"
+done
+
+# --- all lose their power at once: HA guests are back, the higher priority first
+
+on_pool guest set ha1 --priority 10 >/dev/null
+on_pool guest set ha2 --priority 900 >/dev/null
+for h in h1 h2 h3; do power_cut "$h"; done
+begin=$(now_ms)
+for h in h1 h2 h3; do daemon_start "$h"; done
+eventually 30 "the pool is whole" pool_is_whole
+for g in ha1 ha2; do
+    eventually 30 "$g runs again" guest_runs "$g"
+    expect_beating "$g"
+done
+tell "all of them: $(($(now_ms) - begin)) ms"
 
 for g in ha1 ha2 plain; do expect_single "$g"; done
 expect_equal_hashes

@@ -164,6 +164,17 @@ quietly guest create last --image tiny
 names_for_scripts
 emptying_verbs last
 mastership_verbs
+quietly pool balance --threshold 1 --dry-run
+quietly pool balance --threshold 90
+quietly pool restart
+eventually 30 "the pool is whole" pool_is_whole
+gone=$(host_but "$(master_name)")
+q_refused 2 "none of migrate" host stop "$gone" --guests keep
+quietly host stop "$gone" --guests leave
+daemon_is_gone() { ! daemon_runs "$1"; }
+eventually 10 "the daemon of $gone has stopped" daemon_is_gone "$gone"
+daemon_start "$gone"
+eventually 30 "the pool is whole" pool_is_whole
 # A host leaves the pool and comes back, as it is: what it holds of the pool it sets aside by itself.
 gone=$(host_but "$(master_name)")
 where=$(host_address "$gone"):7077

@@ -108,11 +108,16 @@ static void ask_set_master(struct worker *w)
     ask_record(w, COMMAND_pool_set_master, &r, -1);
 }
 
-/* The guests of a host leave it, or those that left it come back. */
+/* The guests of a host leave it, or those that left it come back; or all daemons are restarted. */
 static void ask_moves(struct worker *w)
 {
     const char *host = lab.hosts[rng_below(&w->rng, lab.o.hosts)].m.name;
-    if (rng_below(&w->rng, 2) == 0) {
+    if (rng_below(&w->rng, 6) == 0) {
+        struct cmd_pool_restart r;
+        schema_init(command_by_number(COMMAND_pool_restart)->schema, &r);
+        (void)str_copy(r.guests, sizeof r.guests, rng_below(&w->rng, 2) == 0 ? "leave" : "migrate");
+        ask_record(w, COMMAND_pool_restart, &r, -1);
+    } else if (rng_below(&w->rng, 2) == 0) {
         struct cmd_host_evacuate r;
         schema_init(command_by_number(COMMAND_host_evacuate)->schema, &r);
         (void)str_copy(r.name, sizeof r.name, host);

@@ -20,6 +20,9 @@
 /* A host that is silent for so long is asked again, or the next one is. */
 #define SILENCE_MS 15000
 #define RETRY_MS   500
+/* A whole list may take so long; without a majority it is asked for, of one host, after so long. */
+#define EVENTS_MS  10000
+#define CURRENT_MS 5000
 
 struct stream {
     struct cli *cli;
@@ -30,6 +33,7 @@ struct stream {
     uint64_t printed;
     bool full;    /* --limit is reached. */
     bool probing; /* Only the newest number is asked for. */
+    bool local;   /* What the host itself has, current or not. */
 };
 
 static void print_json(const struct cli *cli, const struct event *ev)
@@ -117,15 +121,18 @@ static int call_events(struct stream *s,
 {
     CLEANUP(buf_done) struct buf params = {0};
     CLEANUP(buf_done) struct buf result = {0};
-    mp_put_map(&params, 3);
+    mp_put_map(&params, 4);
+    mp_put_str(&params, "local");
+    mp_put_bool(&params, s->local);
     mp_put_str(&params, "after");
     mp_put_uint(&params, after);
     mp_put_str(&params, "follow");
     mp_put_bool(&params, follow);
     mp_put_str(&params, "limit");
     mp_put_uint(&params, limit);
-    uint64_t deadline =
-        follow && s->cli->opt.timeout_ms == 0 ? UINT64_MAX : link_deadline(s->link, 10000);
+    uint64_t deadline = follow && s->cli->opt.timeout_ms == 0
+                            ? UINT64_MAX
+                            : link_deadline(s->link, s->local ? EVENTS_MS : CURRENT_MS);
     struct link_call call = {.method = "events",
                              .params = &params,
                              .deadline = deadline,
@@ -183,6 +190,19 @@ static bool goes_on(const struct stream *s, int rc)
     return s->args->follow && s->cli->opt.timeout_ms == 0;
 }
 
+/* A pool without a majority cannot say what is current. What one host has is what there is to find
+ * out why. */
+static bool goes_local(struct stream *s, int rc, const struct err *e)
+{
+    bool none = rc == ERR_NO_QUORUM || rc == ERR_TIMEOUT || rc == ERR_NOT_LEADER;
+    if (!none || s->local || s->args->follow || s->full || cli_interrupted(s->cli)) {
+        return false;
+    }
+    cli_say(s->cli, "%s; these are the events that one host knows of, and may be old", e->msg);
+    s->local = true;
+    return true;
+}
+
 int run_events(struct cli *cli, const struct parsed *p)
 {
     struct link l;
@@ -190,7 +210,7 @@ int run_events(struct cli *cli, const struct parsed *p)
     if (link_init(&l, cli, &e) != 0) {
         return cli_fail(cli, &e);
     }
-    struct stream s = {.cli = cli, .link = &l, .args = p->record};
+    struct stream s = {.cli = cli, .link = &l, .args = p->record, .local = cli->opt.local};
     uint64_t last = 0;
     uint64_t told = UINT64_MAX; /* The number after which a lost host was last told of. */
     int rc = begin(&s, &e);
@@ -199,6 +219,10 @@ int run_events(struct cli *cli, const struct parsed *p)
         rc = call_events(&s, s.after, s.args->follow, left, &last, &e);
         if (rc == 0 && !s.args->follow) {
             break;
+        }
+        if (goes_local(&s, rc, &e)) {
+            rc = 0;
+            continue;
         }
         if (rc == 0 || goes_on(&s, rc)) {
             if (rc != 0 && rc != ERR_TIMEOUT && told != s.after) {

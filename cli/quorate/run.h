@@ -23,6 +23,8 @@ int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
 
 /* run_host.c */
+int run_balance(struct cli *cli, const struct parsed *p);
+int run_host_fence(struct cli *cli, const struct parsed *p);
 int run_host_stop(struct cli *cli, const struct parsed *p);
 
 /* run_query.c */

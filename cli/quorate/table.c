@@ -77,6 +77,12 @@ static const struct column place_columns[] = {
     {"SCORE", "score", SHOW_TEXT, true}, {"FREE", "free_mib", SHOW_TEXT, true},
     {"ENTRY", "entry", SHOW_TEXT, true}, {"REASON", "reason", SHOW_TEXT, false},
 };
+static const struct column balance_columns[] = {
+    {"GUEST", "guest", SHOW_TEXT, false},
+    {"FROM", "from", SHOW_TEXT, false},
+    {"TO", "host", SHOW_TEXT, false},
+    {"MEMORY", "memory_mib", SHOW_TEXT, true},
+};
 static const struct column move_columns[] = {
     {"GUEST", "guest", SHOW_TEXT, false},
     {"MEMORY", "memory_mib", SHOW_TEXT, true},
@@ -91,6 +97,7 @@ static const struct layout layouts[] = {
     {"op.list", op_columns, ARRAY_LEN(op_columns)},
     {"move.list", move_columns, ARRAY_LEN(move_columns)},
     {"back.list", move_columns, ARRAY_LEN(move_columns)},
+    {"balance.list", balance_columns, ARRAY_LEN(balance_columns)},
     {"place.list", place_columns, ARRAY_LEN(place_columns)},
 };
 

@@ -80,6 +80,8 @@ const struct help_topic help_topics[] = {
      "    vnc         1 for a VNC console; vncpasswd its password. vfb=['type=vnc'] is the same\n"
      "    on_poweroff, on_reboot, on_crash\n"
      "                destroy, restart or preserve\n"
+     "    ha          1 for high availability; priority, preferred ('h1,h2'), apart, together as\n"
+     "                in guest create\n"
      "\n"
      "Any other key is left out with a warning that names its line. A wrong value is an error that "
      "names line and column. The file may have 64 KiB.\n"

@@ -34,6 +34,12 @@ SCHEMA_DEFINE(args_evacuate, ARGS_EVACUATE_FIELDS)
 #define SCHEMA_RECORD args_maintenance
 SCHEMA_DEFINE(args_maintenance, ARGS_MAINTENANCE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_fence
+SCHEMA_DEFINE(args_fence, ARGS_FENCE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_balance
+SCHEMA_DEFINE(args_balance, ARGS_BALANCE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_stop
 SCHEMA_DEFINE(args_stop, ARGS_STOP_FIELDS)
 #undef SCHEMA_RECORD
@@ -103,6 +109,10 @@ static const struct verb own_verbs[] = {
      .args = &schema_args_host,
      .run = run_pool_transfer,
      .extra = "host"},
+    {.title = "pool balance",
+     .summary = "Move guests so that the hosts are about as full as each other",
+     .args = &schema_args_balance,
+     .run = run_balance},
     {.title = "host stop",
      .summary = "Stop the daemon of a host, for an update or before the machine goes down",
      .args = &schema_args_stop,
@@ -114,7 +124,8 @@ static const struct verb own_verbs[] = {
     {.title = "events",
      .summary = "Show what changed, and with --follow what changes",
      .args = &schema_args_events,
-     .run = run_events},
+     .run = run_events,
+     .flags = VERB_LOCAL},
     {.title = "version",
      .summary = "Show the version of this program",
      .args = &schema_args_none,
@@ -192,6 +203,10 @@ static void from_command(const struct command *c, struct verb *ret)
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */
         ret->run = run_evacuate;
+    } else if (c->number == COMMAND_host_fence) {
+        ret->args = &schema_args_fence;
+        ret->command = NULL;
+        ret->run = run_host_fence;
     } else if (c->number == COMMAND_host_maintenance) {
         ret->args = &schema_args_maintenance;
         ret->command = NULL;

@@ -50,6 +50,13 @@
     F(u32,  parallel, _, OPT, 1, LIMIT_PARALLEL, 2, "", "Migrations at a time") \
     F(bool, move_back, _, OPT, 0, 1,             0, "", "With off: the guests that were moved away come back") \
     F(bool, dry_run,  _, OPT, 0, 1,              0, "", "Show which guests would go where, and change nothing")
+#define ARGS_FENCE_FIELDS(F) \
+    F(str,  name,     _, REQ, 1, LIMIT_NAME,     0, "", "Host that is off") \
+    F(str,  reason,   _, REQ, 1, LIMIT_DETAIL,   0, "", "How that is known") \
+    F(bool, yes,      _, OPT, 0, 1,              0, "", "Although it is up; its name is not asked for")
+#define ARGS_BALANCE_FIELDS(F) \
+    F(u32,  threshold, _, OPT, 1, 100,           20, "%", "Hosts may differ by so much in how full their memory is") \
+    F(bool, dry_run,  _, OPT, 0, 1,              0, "", "Show which guests would move, and move none")
 #define ARGS_STOP_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host") \
     F(str,  guests,          _,          OPT,    0,  15,            0,    "",    "What becomes of its guests: migrate, shutdown, release (HA guests start elsewhere at once) or leave") \
@@ -69,14 +76,16 @@ SCHEMA_STRUCT(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 SCHEMA_STRUCT(args_migrate, ARGS_MIGRATE_FIELDS)
 SCHEMA_STRUCT(args_evacuate, ARGS_EVACUATE_FIELDS)
 SCHEMA_STRUCT(args_maintenance, ARGS_MAINTENANCE_FIELDS)
+SCHEMA_STRUCT(args_fence, ARGS_FENCE_FIELDS)
+SCHEMA_STRUCT(args_balance, ARGS_BALANCE_FIELDS)
 SCHEMA_STRUCT(args_stop, ARGS_STOP_FIELDS)
 SCHEMA_STRUCT(args_shell, ARGS_SHELL_FIELDS)
 SCHEMA_STRUCT(args_help, ARGS_HELP_FIELDS)
 
 extern const struct schema schema_args_none, schema_args_name, schema_args_id, schema_args_host,
     schema_args_events, schema_args_create, schema_args_shutdown, schema_args_migrate,
-    schema_args_evacuate, schema_args_maintenance, schema_args_stop, schema_args_shell,
-    schema_args_help;
+    schema_args_evacuate, schema_args_maintenance, schema_args_fence, schema_args_balance,
+    schema_args_stop, schema_args_shell, schema_args_help;
 
 enum verb_flag {
     VERB_REST = 1,     /* Takes any number of further words. */

@@ -9,6 +9,7 @@
  *   high availability: control_ha.h
  *   power      hosts that are down are powered off, where there is a program for it
  * (control_power.c) evacuate   hosts that are to be empty are emptied (control_evacuate.c)
+ *   restart    daemons are restarted, one after the other (control_restart.c)
  *   mastership goes to the preferred master when that is healthy
  */
 
@@ -22,6 +23,7 @@
 #include "cli/quorated/control_evacuate.h"
 #include "cli/quorated/control_ha.h"
 #include "cli/quorated/control_power.h"
+#include "cli/quorated/control_restart.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/deadlines.h"
 
@@ -39,6 +41,7 @@ struct control {
     struct control_ha *ha;
     struct control_power *power;
     struct evacuate evacuate;
+    struct control_restart restart;
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -51,6 +54,7 @@ struct control *control_new(struct daemon *d)
     c->ha = control_ha_new(d);
     c->power = control_power_new(d);
     c->evacuate.d = d;
+    c->restart.d = d;
     return c;
 }
 
@@ -423,6 +427,7 @@ void control_tick(struct control *c, uint64_t now_ms)
     control_silence(c, v, &census, now_ms);
     control_deadlines(c, v, now_ms);
     control_evacuate(&c->evacuate, v, now_ms);
+    control_restart(&c->restart, v);
     control_checks(c, now_ms);
     control_mastership(c, v, &census, now_ms);
     control_ha_tick(c->ha, v, now_ms);

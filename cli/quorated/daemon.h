@@ -13,6 +13,7 @@
  *   explain.c  every host as a place for one guest
  *   query.c    rows of the queries
  *   watch.c    waiting for operations, following events
+ *   balance.c  which guests move so that the hosts are evenly full
  *   control.c  the master's controllers: members, silent hosts, deadlines, hash checks
  *   control_ha.c  the master's controller of fences and restarts
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
@@ -135,6 +136,7 @@ struct daemon {
     uint64_t guaranteed_ms;   /* It had one then. */
     uint64_t guarantee_at_ms; /* No report of it before. */
     bool guarantee_proposing;
+    bool restart;              /* When it has stopped, the program begins anew. */
     bool stop_due;             /* A client asked for the end; it is answered first. */
     bool released;             /* This host's word that it let go is proposed. */
     uint64_t release_until_ms; /* It lets go of its guarded guests until then, and stops; or 0. */

@@ -239,7 +239,7 @@ static int run(struct config *c)
                  UV_RUN_DEFAULT); /* Not 0 when handles are left: nothing to do about it. */
     (void)uv_loop_close(&d.loop);
     log_line(LOG_INFO, "stopped", NULL);
-    if (d.broken.code == ERR_REFUSED) {
+    if (d.broken.code == ERR_REFUSED || d.restart) {
         return -1;
     }
     return d.exit_status;
@@ -265,14 +265,18 @@ int main(int argc, char **argv)
             return 0;
         }
     }
+    static char self[LIMIT_PATH + 1];
+    ssize_t n = readlink("/proc/self/exe", self, LIMIT_PATH);
+    self[n < 0 ? 0 : n] = '\0';
     (void)signal(SIGPIPE, SIG_IGN);
     struct err e = {0};
     struct config *c = config_new(rows, ARRAY_LEN(rows));
     int status = configure(c, argc, argv, &e) != 0 ? fail(&e) : run(c);
     (void)config_free(c);
     if (status < 0) {
-        /* The directory is condemned; starting anew sets it aside and begins blank. */
-        (void)execv("/proc/self/exe", argv);
+        /* The directory is condemned, and starting anew sets it aside and begins blank; or it is to
+         * restart, as the program that is installed now. */
+        (void)execv(self, argv);
         return 8;
     }
     return status;

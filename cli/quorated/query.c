@@ -10,6 +10,7 @@
 #include "core/uv_loop.h"
 
 #include "cli/quorated/admission.h"
+#include "cli/quorated/balance.h"
 #include "cli/quorated/daemon.h"
 #include "cli/quorated/evacuation.h"
 #include "cli/quorated/explain.h"
@@ -315,6 +316,28 @@ static void rows_back_list(struct rows *r)
     rows_moves(r, /*back=*/true);
 }
 
+static void rows_balance_list(struct rows *r)
+{
+    static struct balance_plan plan; /* Large; the loop has one thread. */
+    char *end = NULL;
+    unsigned long percent = strtoul(r->p->subject, &end, 10);
+    if (end == r->p->subject || *end != '\0' || percent == 0 || percent > 100) {
+        (void)err_set(&r->error, ERR_INVALID, "balance: a threshold of 1 to 100 percent");
+        return;
+    }
+    balance_plan(r->v, (uint32_t)percent, &plan);
+    bool room = true;
+    for (uint32_t i = 0; i < plan.n && room; i++) {
+        struct api_move row;
+        schema_init(&schema_api_move, &row);
+        (void)str_copy(row.guest, sizeof row.guest, plan.moves[i].guest);
+        (void)str_copy(row.host, sizeof row.host, plan.moves[i].to);
+        (void)str_copy(row.from, sizeof row.from, plan.moves[i].from);
+        row.memory_mib = plan.moves[i].memory_mib;
+        room = rows_put(r, &row, "");
+    }
+}
+
 /* --- repositories */
 
 static void rows_repo_list(struct rows *r)
@@ -461,7 +484,8 @@ static const struct maker makers[] = {
     {"repo.list", rows_repo_list},     {"repo.show", rows_repo_show},
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
     {"place.list", rows_place_list},   {"move.list", rows_move_list},
-    {"back.list", rows_back_list},     {"log.stats", rows_log_stats},
+    {"back.list", rows_back_list},     {"balance.list", rows_balance_list},
+    {"log.stats", rows_log_stats},
 };
 
 static void rows_make(struct rows *r)

@@ -132,6 +132,11 @@ static void serve_transfer(struct daemon *d, struct rpc_request *rq, const struc
             (void)err_set(&e, rc, "host %s: %s", p->host, err_text(rc));
         }
         (void)fsm_view_close(v);
+        if (rc == 0 && (host.state != HOST_UP || !host.can_master)) {
+            rc = err_set(&e, ERR_STATE, "host %s is %s: it cannot be master", p->host,
+                         host.state != HOST_UP ? enum_host_state.names[host.state]
+                                               : "set not to become master");
+        }
         if (rc != 0) {
             serve_fail(rq, &e);
             return;

@@ -489,6 +489,26 @@ static void a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later(v
     tear_down(&s);
 }
 
+/* A host that is up is declared off only by who types its name. */
+static void who_declares_a_living_host_off_types_its_name(void **state)
+{
+    (void)state;
+    struct stage s;
+    set_up(&s);
+    s.answers = "h1\n";
+    struct ran r = run_text(&s, "quorate host fence h2 smoke");
+    assert_int_equal(r.status, EXIT_STATUS_USAGE);
+    assert_non_null(strstr(r.err, "Type its name"));
+    assert_string_equal(r.out, "");
+    ran_done(&r);
+    s.answers = "h2\n";
+    r = run_text(&s, "quorate host fence h2 smoke");
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "host fence h2: done\n");
+    ran_done(&r);
+    tear_down(&s);
+}
+
 /* Somebody is there: the question is asked until it is answered, and an end of input is no answer.
  */
 static void who_stops_a_host_is_asked_about_its_guests(void **state)
@@ -526,6 +546,7 @@ int main(void)
         cmocka_unit_test(a_first_host_that_stands_still_costs_a_moment),
         cmocka_unit_test(a_host_that_lives_and_does_not_answer_is_asked_a_second_time_later),
         cmocka_unit_test(who_stops_a_host_is_asked_about_its_guests),
+        cmocka_unit_test(who_declares_a_living_host_off_types_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

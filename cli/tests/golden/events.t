@@ -44,3 +44,13 @@ $ quorate events --follow --limit 3 --json
 {"seq":2,"index":102,"time_ms":1000000000002,"kind":"guest.started","subject":"web3","host":"h1","op":0,"epoch":2,"code":0,"detail":"","user":""}
 {"seq":3,"index":103,"time_ms":1000000000003,"kind":"guest.started","subject":"web1","host":"h1","op":0,"epoch":3,"code":0,"detail":"","user":""}
 [0]
+# Without a majority: what one host has, and that it may be old.
+@ first 1
+@ fail NO_QUORUM 100000
+$ quorate events --limit 1
+1 2001-09-09 01:46:40 guest.started web2 host=h1 epoch=1
+! quorate: unix:/D/d.sock: no majority of hosts is reachable; these are the events that one host knows of, and may be old
+[0]
+$ quorate events --limit 1 --local
+1 2001-09-09 01:46:40 guest.started web2 host=h1 epoch=1
+[0]

@@ -5,11 +5,13 @@ $ quorate
 !   pool set           Change settings of the pool
 !   pool set-master    Name the preferred master
 !   pool set-level     Raise the format level of the replicated state
+!   pool restart       Restart the daemons of all hosts, one after the other
 !   pool status        Show the pool and its master
 !   pool settings      Show the settings of the pool
 !   pool log stats     Show the log of the host that answers
 !   pool init          Make a pool of one host that belongs to none
 !   pool transfer      Hand the mastership to another host now
+!   pool balance       Move guests so that the hosts are about as full as each other
 ! 
 ! The machines of the pool:
 !   host add           Add a host to the pool
@@ -102,11 +104,13 @@ The pool as a whole:
   pool set           Change settings of the pool
   pool set-master    Name the preferred master
   pool set-level     Raise the format level of the replicated state
+  pool restart       Restart the daemons of all hosts, one after the other
   pool status        Show the pool and its master
   pool settings      Show the settings of the pool
   pool log stats     Show the log of the host that answers
   pool init          Make a pool of one host that belongs to none
   pool transfer      Hand the mastership to another host now
+  pool balance       Move guests so that the hosts are about as full as each other
 
 The machines of the pool:
   host add           Add a host to the pool
