@@ -75,7 +75,9 @@ wrong_words() {
     refused 2 "--hosts takes a number" lab up --hosts 0 --dir "$work/x"
     refused 2 "--hosts takes a number" lab up --hosts 17 --dir "$work/x"
     refused 2 "--hosts takes a number" lab up --hosts two --dir "$work/x"
-    refused 2 "--driver takes" lab up --driver xen --dir "$work/x"
+    refused 2 "--driver takes" lab up --driver vmware --dir "$work/x"
+    refused 2 "are possible in" lab up --driver xen --dir "$work/x y"
+    QUORATE_LAB_NETWORK=loopback refused 1 "needs network namespaces" lab up --driver xen --dir "$work/x"
     refused 2 "what is '--fast'" lab up --fast --dir "$work/x"
     refused 2 "--hosts needs" lab up --dir "$work/x" --hosts
     refused 2 "--dir needs" lab up --dir
@@ -109,8 +111,11 @@ faults() {
     lab start h2 --dir "$LAB_DIR"
     lab start h2 --dir "$LAB_DIR"
     eventually 20 "h2 answers" host_answers h2
+    check "sh is on the host" test "$(lab sh h2 --dir "$LAB_DIR" -- cat /proc/1/comm)" = labhost
+    refused 3 "by itself" lab sh h2 --dir "$LAB_DIR" -- 'echo by itself; exit 3'
     lab kill h2 --dir "$LAB_DIR"
     lab kill h2 --dir "$LAB_DIR"
+    refused 1 "h2 is off" lab sh h2 --dir "$LAB_DIR" -- true
     check "nothing runs on h2" nothing_runs_on h2
     lab start h2 --dir "$LAB_DIR"
     eventually 20 "h2 answers" host_answers h2

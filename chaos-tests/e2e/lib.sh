@@ -8,7 +8,7 @@ LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
 LAB_CACHE=${LAB_CACHE:-$LAB_ROOT/build}
 export PATH="$LAB_BUILD/cli:$LAB_BUILD/chaos-tests:$PATH"
-for part in common install build net hosts pool; do
+for part in common install build net xen hosts pool; do
     # shellcheck source=/dev/null
     . "$LAB_ROOT/chaos-tests/lab/$part.sh"
 done

@@ -1,4 +1,5 @@
-# The hosts: each a power supply (labhost: pid 1 of its own PID namespace) and a daemon on it.
+# The hosts: each a power supply (labhost: pid 1 of its own PID namespace) and a daemon on it, or, with
+# driver xen, a machine (xen.sh) and a daemon in that.
 #
 #     DIR/hosts/hN/data   what survives a power cut
 #     DIR/hosts/hN/run    sockets, what the hypervisor driver keeps: gone with the power, as /run is
@@ -26,12 +27,26 @@ power_pid() { read_pid "$(host_dir "$1")/power.pid"; }
 # The daemon, if the process with its number is really one of this host.
 daemon_pid() {
     local pid
+    if on_machines; then
+        read -r pid _ < <(machine_daemon "$1")
+        printf '%s\n' "$pid"
+        return
+    fi
     pid=$(read_pid "$(host_dir "$1")/daemon.pid")
     if ((pid > 0)) && is_alive "$pid" && tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" |
         grep -qxF "QUORATE_LAB_HOST=$(host_dir "$1")"; then
         printf '%s\n' "$pid"
     else
         printf '0\n'
+    fi
+}
+
+# The letter of its state, as /proc has it.
+daemon_state() {
+    if on_machines; then
+        machine_daemon "$1" | cut -d ' ' -f 2
+    else
+        process_state "$(daemon_pid "$1")"
     fi
 }
 
@@ -50,22 +65,34 @@ power_on() {
     local host=$1 dir
     dir=$(host_dir "$host")
     mkdir -p "$dir"/{data,run,log,ovs}
-    power_is_on "$host" && return
-    rm -rf "$dir/run"
-    mkdir -p "$dir/run"
-    "$LAB_BUILD/chaos-tests/labhost" power "$dir/power.pid" "$(netns_of "$host")" 9>&-
+    if ! power_is_on "$host"; then
+        rm -rf "$dir/run"
+        mkdir -p "$dir/run"
+        "$LAB_BUILD/chaos-tests/labhost" power "$dir/power.pid" "$(netns_of "$host")" 9>&-
+    fi
+    ! on_machines || machine_power "$host"
 }
 
+# The lab's driver, unless a story wants to see a machine without its hypervisor.
+daemon_driver() { conf_get daemon_driver "$(conf_get driver qemu)"; }
+
 daemon_start() {
-    local host=$1 dir address words
+    local host=$1 dir address words program memory_mib=2048
     dir=$(host_dir "$host")
     address=$(host_address "$host")
+    program=$LAB_BUILD/cli/quorated
     daemon_runs "$host" && return
     power_on "$host"
-    words=("$LAB_BUILD/cli/quorated" --name "$host" --data-dir "$dir/data" --run-dir "$dir/run"
+    if on_machines; then
+        machine_wait "$host"
+        program=/usr/sbin/quorated
+        memory_mib=0
+    fi
+    words=("$program" --name "$host" --data-dir "$dir/data" --run-dir "$dir/run"
         --log-dir "$dir/log" --listen "$address:7077" --socket "$dir/run/quorate.sock"
-        --driver "$(conf_get driver qemu)" --prefix "$dir/ovs" --memory-mib "$(conf_get memory_mib 2048)"
+        --driver "$(daemon_driver)" --prefix "$dir/ovs" --memory-mib "$(conf_get memory_mib "$memory_mib")"
         --lab-network yes --migrate-address "$address")
+    ! on_machines || words+=("${MACHINE_DAEMON[@]}")
     if [[ -r $LAB_DIR/conf/daemon_options ]]; then
         mapfile -t -O "${#words[@]}" words <"$LAB_DIR/conf/daemon_options"
     fi
@@ -78,6 +105,10 @@ daemon_start() {
 # environment but for the host's mark; its process id goes to daemon.pid.
 run_on() {
     local host=$1 dir clean
+    if on_machines; then
+        machine_run "$@"
+        return
+    fi
     dir=$(host_dir "$host")
     shift
     clean=(env -i "PATH=$PATH" HOME=/root "QUORATE_LAB_HOST=$dir" LC_ALL=C.UTF-8)
@@ -116,7 +147,7 @@ power_cut() {
         wait_until 10 "$host is dark" no_longer is_alive "$pid"
     fi
     wait_until 10 "nothing runs on $host" kill_marked "$host"
-    rm -rf "$dir/run" "$dir/power.pid" "$dir/daemon.pid"
+    rm -rf "$dir/run" "$dir"/{power,daemon,machine,relay}.pid
     mkdir -p "$dir/run"
 }
 
@@ -124,17 +155,19 @@ signal_daemon() {
     local pid
     pid=$(daemon_pid "$2")
     ((pid > 0)) || die "no daemon runs on $2"
-    kill "-$1" "$pid"
+    if on_machines; then
+        machine_sh "$2" "kill -$1 $pid"
+    else
+        kill "-$1" "$pid"
+    fi
 }
 
 daemon_crash() {
-    local pid
-    pid=$(daemon_pid "$1")
     signal_daemon KILL "$1"
-    wait_until 10 "the daemon of $1 is gone" no_longer is_alive "$pid"
+    wait_until 10 "the daemon of $1 is gone" no_longer daemon_runs "$1"
 }
 
-daemon_is_stopped() { [[ $(process_state "$(daemon_pid "$1")") == T ]]; }
+daemon_is_stopped() { [[ $(daemon_state "$1") == T ]]; }
 
 daemon_pause() {
     signal_daemon STOP "$1"

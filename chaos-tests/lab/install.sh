@@ -6,6 +6,8 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build ccache pkg-config libuv1-dev lib
     libxen-dev libraft-dev)
 RUN_PACKAGES=(qemu-system-x86 qemu-utils iproute2 nftables util-linux procps jq cpio xz-utils zstd)
 TEST_PACKAGES=(clang clang-format clang-tidy libclang-rt-dev shellcheck python3 socat strace git)
+# For machines with Xen; what those run themselves is unpacked, not installed.
+XEN_PACKAGES=(busybox-static kmod lz4 socat e2fsprogs bash util-linux coreutils)
 BENCH_PACKAGES=(etcd-server etcd-client nghttp2-client)
 RAFT_VERSION=0.22.1
 APT_SOURCES=/etc/apt
@@ -92,7 +94,7 @@ apt_install() {
         --no-install-recommends "$@" >&2
 }
 
-# install_missing KIND...: build, run, test, bench.
+# install_missing KIND...: build, run, test, bench, xen.
 install_missing() {
     local kind missing packages=()
     for kind in "$@"; do
@@ -100,6 +102,7 @@ install_missing() {
             build) packages+=("${BUILD_PACKAGES[@]}") ;;
             run) packages+=("${RUN_PACKAGES[@]}") ;;
             test) packages+=("${TEST_PACKAGES[@]}") ;;
+            xen) packages+=("${XEN_PACKAGES[@]}") ;;
             bench) packages+=("${BENCH_PACKAGES[@]}") ;;
         esac
     done

@@ -72,7 +72,11 @@ add_port() {
     ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
     ip -n "$sw" link add "$port" type veth peer name eth0 netns "$ns"
     ip -n "$sw" link set "$port" master br0 up
-    ip -n "$ns" address add "$(host_address "$host")/24" dev eth0
+    if on_machines; then
+        add_machine_port "$host"
+    else
+        ip -n "$ns" address add "$(host_address "$host")/24" dev eth0
+    fi
     ip -n "$ns" link set eth0 up
     ip -n "$ns" link set lo up
 }

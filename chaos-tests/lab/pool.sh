@@ -46,10 +46,21 @@ make_repo() {
     wait_until 30 "every host has the repository" repo_ready_everywhere
 }
 
+# The images that fit the driver, and the one that demo is made from.
+image_dir() {
+    if on_machines; then
+        printf '%s/images\n' "$(machine_parts)"
+    else
+        printf '%s/images\n' "$LAB_CACHE"
+    fi
+}
+
+demo_image() { on_machines && printf 'xen\n' || printf 'tiny\n'; }
+
 # An image is a folder of the root repository's seed_pool. One that changed is replaced as a whole.
 put_images() {
     local from to
-    for from in "$LAB_CACHE"/images/*/; do
+    for from in "$(image_dir)"/*/; do
         to=$LAB_DIR/repo/seed_pool/$(basename "$from")
         [[ -e $to && ! $from/vm.cfg -nt $to/vm.cfg ]] && continue
         mkdir -p "$LAB_DIR/repo/seed_pool"
@@ -66,7 +77,7 @@ guest_is() { [[ $(guest_field "$1" state) == "$2" ]]; }
 
 make_demo() {
     if [[ -z $(guest_field demo name) ]]; then
-        on_pool guest create demo --image tiny >/dev/null
+        on_pool guest create demo --image "$(demo_image)" >/dev/null
     elif guest_is demo stopped; then
         on_pool guest start demo >/dev/null
     fi
@@ -104,6 +115,9 @@ TEXT
 
 pool_up() {
     local h
+    for h in $(host_names); do
+        power_on "$h"
+    done
     for h in $(host_names); do
         daemon_start "$h"
     done

@@ -47,7 +47,8 @@ step_format() { c_files | (cd "$LAB_ROOT" && xargs clang-format --dry-run -Werro
 
 step_shell() {
     cd "$LAB_ROOT" || return
-    shellcheck -x lab .ci/run cli/tests/test_install chaos-tests/sim/tests/corpus chaos-tests/images/build chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
+    shellcheck -x lab .ci/run cli/tests/test_install chaos-tests/sim/tests/corpus chaos-tests/images/build{,-xen} \
+        chaos-tests/images/machine/* chaos-tests/lab/*.sh chaos-tests/e2e/*.sh
 }
 
 step_tidy() {

@@ -5,7 +5,8 @@ lab_usage() {
     cat <<'TEXT'
 usage: ./lab VERB [--dir DIR]
 
-  up [--hosts N] [--driver qemu|sim] [--no-guest]   install, build, start a pool; again: what is missing
+  up [--hosts N] [--driver qemu|sim|xen] [--no-guest]
+                          install, build, start a pool; again: what is missing
   down                    end everything that up made, and delete it
   status                  hosts, their processes, what is cut
   env                     print the variables that make `quorate` talk to this pool
@@ -14,6 +15,7 @@ usage: ./lab VERB [--dir DIR]
   crash HOST              kill -9 of the daemon; its guests go on
   pause HOST, resume HOST stop and continue the daemon (SIGSTOP, SIGCONT)
   start HOST              start what kill or crash ended
+  sh HOST [-- COMMAND...] a shell on the host, or one command there
   wipe HOST               power cut, delete its data, start it again if it was on
   cut A B                 no packet between these two hosts
   isolate HOST            no packet between this host and any other, or this machine
@@ -33,7 +35,7 @@ verb_up() {
     while (($# > 0)); do
         case $1 in
             --hosts) hosts=${2:-}; shift 2 || usage_error "--hosts needs a number" ;;
-            --driver) driver=${2:-}; shift 2 || usage_error "--driver needs qemu or sim" ;;
+            --driver) driver=${2:-}; shift 2 || usage_error "--driver needs qemu, sim or xen" ;;
             --no-guest) guest=0; shift ;;
             *) usage_error "up: what is '$1'?" ;;
         esac
@@ -41,18 +43,22 @@ verb_up() {
     if ! [[ ${hosts:=} =~ ^([1-9][0-9]?)?$ ]] || ((${hosts:-3} > 16)); then
         usage_error "--hosts takes a number from 1 to 16"
     fi
-    [[ -z $driver || $driver == qemu || $driver == sim ]] ||
-        usage_error "--driver takes qemu or sim"
+    [[ $driver =~ ^(|qemu|sim|xen)$ ]] || usage_error "--driver takes qemu, sim or xen"
     check_settled hosts "$hosts"
     check_settled driver "$driver"
     lab_exists || { UP_BEGUN=1 && trap undo_up INT TERM HUP; }
     install_missing build run
-    build_release quorate quorated hbcheck labhost
-    build_images
+    if [[ $(conf_get driver "${driver:-qemu}") == xen ]]; then
+        need_machines
+    else
+        build_images
+    fi
+    build_release quorate quorated quorate-guard hbcheck labhost
     if ! lab_exists; then
         conf_set driver "${driver:-qemu}"
         conf_set hosts "${hosts:-3}"
     fi
+    ! on_machines || pack_machine
     network_up
     pool_up
     ((guest == 0)) || make_demo
@@ -141,6 +147,32 @@ verb_pause() { one_host pause "$@"; daemon_pause "$1"; }
 verb_resume() { one_host resume "$@"; signal_daemon CONT "$1"; }
 verb_start() { one_host start "$@"; daemon_start "$1"; }
 verb_wipe() { one_host wipe "$@"; host_wipe "$1"; }
+verb_sh() {
+    local host=${1:-}
+    (($# > 0)) || usage_error "sh takes a host, and perhaps a command"
+    one_host sh "$host"
+    shift
+    if ! power_is_on "$host"; then
+        die "$host is off; ./lab start $host"
+    elif on_machines && (($# == 0)); then
+        machine_terminal "$host"
+    elif on_machines; then
+        machine_sh "$host" "$*"
+    elif [[ $(conf_get network) == loopback ]]; then
+        die "$host is an address of this machine: use your own shell"
+    else
+        host_shell "$host" "$@"
+    fi
+}
+
+# In the namespaces of a host that is processes.
+host_shell() {
+    local words=(nsenter --target "$(power_pid "$1")" --net --pid --mount -- bash)
+    shift
+    (($# == 0)) || words+=(-c "$*")
+    "${words[@]}"
+}
+
 verb_isolate() { one_host isolate "$@"; isolate_host "$1"; }
 verb_heal() { need_lab; heal_network; }
 
@@ -169,6 +201,7 @@ take_dir() {
                 ;;
             --dir=*) set -- --dir "${1#--dir=}" "${@:2}" ;;
             -h | --help) lab_usage; exit 0 ;;
+            --) LAB_WORDS+=("${@:2}"); break ;;
             *) LAB_WORDS+=("$1"); shift ;;
         esac
     done
@@ -210,7 +243,7 @@ lab_main() {
             lock_lab
             "verb_$verb" "${LAB_WORDS[@]:1}"
             ;;
-        status | env | test | bench | chaos) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
+        status | env | sh | test | bench | chaos) "verb_$verb" "${LAB_WORDS[@]:1}" ;;
         help) lab_usage ;;
         *) usage_error "no verb '$verb'; ./lab --help lists them" ;;
     esac

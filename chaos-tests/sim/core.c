@@ -143,7 +143,7 @@ static bool is_lacking(struct fsm_view *v, uint64_t core, const struct guest *g)
     if (!g->ha || g->want != WANT_RUNNING || g->state == GUEST_FAILED || (outside && !g->guarded)) {
         return false;
     }
-    if (g->state == GUEST_RUNNING) {
+    if (g->state == GUEST_RUNNING || g->state == GUEST_MIGRATING) {
         return !truth_runs(h->m.index, &g->uuid, g->run_epoch) || h->m.frozen;
     }
     return g->state == GUEST_PENDING ? has_place(v, core, g) && g->not_before_ms == 0

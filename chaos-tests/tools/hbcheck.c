@@ -84,28 +84,39 @@ static void add_log(struct run *r, const char *host, const char *path)
     s->console.host = s->host;
 }
 
-/* DIR/hosts/HOST/log/NAME.*: the consoles that the daemons keep of this guest. */
-static void search_logs(struct run *r)
+/* The files DIR/hosts/HOST/log/NAME that there are by now. */
+static void search_named(struct run *r, const char *name)
 {
     char pattern[1200];
     glob_t found;
-    const char *pool = r->pool;
 
-    if (pool == NULL) {
-        return;
-    }
-    (void)snprintf(pattern, sizeof pattern, "%s/hosts/*/log/%s[.-]*", pool, r->guest);
+    (void)snprintf(pattern, sizeof pattern, "%s/hosts/*/log/%s", r->pool, name);
     if (glob(pattern, 0, NULL, &found) == 0) { // NOLINT(concurrency-mt-unsafe)
         for (size_t i = 0; i < found.gl_pathc; i++) {
             const char *path = found.gl_pathv[i];
-            const char *host = path + strlen(pool) + strlen("/hosts/");
-            char name[64];
+            const char *at = path + strlen(r->pool) + strlen("/hosts/");
+            char host[64];
 
-            (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(host, "/"), host);
-            add_log(r, name, path);
+            (void)snprintf(host, sizeof host, "%.*s", (int)strcspn(at, "/"), at);
+            add_log(r, host, path);
         }
     }
     globfree(&found);
+}
+
+/* The consoles of this guest: those that the daemons keep, and those that Xen's console daemon
+ * does. */
+static void search_logs(struct run *r)
+{
+    char name[160];
+
+    if (r->pool == NULL) {
+        return;
+    }
+    (void)snprintf(name, sizeof name, "%s[.-]*", r->guest);
+    search_named(r, name);
+    (void)snprintf(name, sizeof name, "guest-%s.log", r->guest);
+    search_named(r, name);
 }
 
 static void search_disks(struct run *r)

@@ -25,6 +25,7 @@ static void sim_is_killed(struct hv *hv, const struct hv_key *key)
 
 static void sim_slow(struct hv *hv)
 {
+    sim_times(hv)->start_ms = 500;
     sim_times(hv)->migrate_ms = 30000;
 }
 

@@ -1,5 +1,7 @@
-/* The only program of the linux guest: loads the modules of its devices, beats as beat.h says, and
- * powers off when the power button is pressed. Linked statically; no other file is in the system.
+/* The only program of the linux guests: loads the modules of its devices, beats as beat.h says, and
+ * powers off when the power button is pressed or, on Xen, when the host asks for it: then the
+ * kernel runs it a second time as /sbin/poweroff. Linked statically; no other file is in the
+ * system.
  *
  * Command line: dirty=MIB rate=PAGES as for tiny. Serial line: R reboots, P panics, H hangs. */
 
@@ -8,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/input.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,22 +18,32 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "chaos-tests/images/beat.h"
 #include "chaos-tests/images/fwcfg.h"
+#include "chaos-tests/images/linux/xenstore.h"
 
 enum {
     BEAT_MS = 100,
     PAGE = 4096,
-    BUTTONS = 8
+    BUTTONS = 8,
+    /* What is listened to: the console, a request to end, the buttons. */
+    LISTEN_CONSOLE = 0,
+    LISTEN_END,
+    LISTEN_BUTTONS,
+    LISTEN_MAX = LISTEN_BUTTONS + BUTTONS,
+    /* The disk of a Xen guest comes a moment after its driver. */
+    DISK_WAIT_MS = 10000
 };
 
 static int disk_fd = -1;
 static uint8_t *sector_buffer; /* Aligned: the disk is opened with O_DIRECT. */
 static struct timespec booted;
+static bool on_xen;
 
 static bool disk(uint32_t sector, void *data, bool write)
 {
@@ -59,7 +72,8 @@ static void say(const char *text)
 
 static bool place(char *text, size_t size)
 {
-    return fwcfg_read("opt/quorate/run", text, size);
+    return on_xen ? xenstore_read("quorate/run", text, size)
+                  : fwcfg_read("opt/quorate/run", text, size);
 }
 
 static uint32_t ticks(void)
@@ -96,7 +110,8 @@ static void load_modules(void)
                                         "virtio_pci",
                                         "virtio_blk",
                                         "button",
-                                        "evdev"};
+                                        "evdev",
+                                        "xen-blkfront"};
     char path[64];
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -162,7 +177,7 @@ static void command(char c)
     }
 }
 
-/* Until the next beat: buttons and the serial line. */
+/* Until the next beat: buttons, requests and the console. */
 static void wait_and_listen(struct beat *b, struct pollfd *fds, int n, const struct timespec *until)
 {
     for (;;) {
@@ -178,12 +193,13 @@ static void wait_and_listen(struct beat *b, struct pollfd *fds, int n, const str
         if (poll(fds, (nfds_t)n, (int)left) <= 0) {
             continue;
         }
-        if (power_pressed(fds + 1, n - 1)) {
+        if ((fds[LISTEN_END].revents & POLLIN) != 0 ||
+            power_pressed(fds + LISTEN_BUTTONS, n - LISTEN_BUTTONS)) {
             beat_bye(b);
             (void)fsync(disk_fd);
             (void)reboot(RB_POWER_OFF);
         }
-        if ((fds[0].revents & POLLIN) != 0 && read(STDIN_FILENO, &c, 1) == 1) {
+        if ((fds[LISTEN_CONSOLE].revents & POLLIN) != 0 && read(STDIN_FILENO, &c, 1) == 1) {
             command(c);
         }
     }
@@ -213,6 +229,32 @@ static void dirty_and_check(struct area *a, struct beat *b)
     }
 }
 
+static void open_disk(void)
+{
+    static const char *const names[] = {"/dev/vda", "/dev/sda", "/dev/xvda"};
+
+    for (int ms = 0; ms < DISK_WAIT_MS; ms++) {
+        for (size_t i = 0; i < sizeof names / sizeof names[0] && disk_fd < 0; i++) {
+            disk_fd = open(names[i], O_RDWR | O_DIRECT | O_CLOEXEC);
+        }
+        if (disk_fd >= 0 || !on_xen) {
+            return;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+/* A descriptor that can be read when this process was asked to end. */
+static int open_end(void)
+{
+    sigset_t end;
+
+    (void)sigemptyset(&end);
+    (void)sigaddset(&end, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &end, NULL);
+    return signalfd(-1, &end, SFD_CLOEXEC);
+}
+
 static void start(char *cmdline, size_t size)
 {
     ssize_t n = -1;
@@ -233,25 +275,28 @@ static void start(char *cmdline, size_t size)
     }
     cmdline[n > 0 ? n : 0] = '\0';
     cmdline[strcspn(cmdline, "\n")] = '\0';
-    disk_fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
-    if (disk_fd < 0) {
-        disk_fd = open("/dev/sda", O_RDWR | O_DIRECT | O_CLOEXEC);
-    }
+    on_xen = xenstore_is_there();
+    open_disk();
     sector_buffer = aligned_alloc(PAGE, PAGE);
     (void)clock_gettime(CLOCK_MONOTONIC, &booted);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct beat b;
-    struct pollfd fds[1 + BUTTONS] = {{.fd = STDIN_FILENO, .events = POLLIN}};
+    struct pollfd fds[LISTEN_MAX] = {[LISTEN_CONSOLE] = {.fd = STDIN_FILENO, .events = POLLIN},
+                                     [LISTEN_END] = {.fd = -1, .events = POLLIN}};
     struct area area = {0};
     struct timespec next;
     char cmdline[2048];
     int n;
 
+    if (argc > 0 && strcmp(argv[0], "/sbin/poweroff") == 0) {
+        return kill(1, SIGTERM) == 0 ? 0 : 1;
+    }
+    fds[LISTEN_END].fd = open_end();
     start(cmdline, sizeof cmdline);
-    n = 1 + open_buttons(fds + 1);
+    n = LISTEN_BUTTONS + open_buttons(fds + LISTEN_BUTTONS);
     area.pages = (uint32_t)beat_option(cmdline, "dirty=") * (1024 * 1024 / PAGE);
     area.rate = (uint32_t)beat_option(cmdline, "rate=");
     if (area.pages != 0) {

@@ -29,7 +29,7 @@ struct conf_kind {
     void (*guest_does)(struct hv *hv, const struct hv_key *key, char what);
     /* The copy is killed as by -9. */
     void (*kill)(struct hv *hv, const struct hv_key *key);
-    /* Makes migrations slow enough to be interrupted. */
+    /* Makes starts and migrations slow enough to be interrupted. */
     void (*slow)(struct hv *hv);
     uint64_t slow_rate;
 };

@@ -314,6 +314,7 @@ static void a_destroy_overtakes_a_start(void **state)
     struct hv_req begun = {.op = HV_START, .spec = &spec};
     struct hv_req waits = {.op = HV_PAUSE, .key = key_of(&spec)};
     struct hv_req destroy = {.op = HV_DESTROY, .key = key_of(&spec)};
+    conf_kind->slow(w->a.hv);
     submit(&w->a, &begun);
     submit(&w->a, &waits);
     while (state_of(&w->a, &destroy.key) != HV_STARTING) {
@@ -390,6 +391,7 @@ static void closing_ends_what_is_under_way(void **state)
     struct hv_spec spec = a_guest(1, 1);
     struct hv_req start_req = {.op = HV_START, .spec = &spec};
     struct hv_req waits = {.op = HV_PAUSE, .key = key_of(&spec)};
+    conf_kind->slow(w->a.hv);
     submit(&w->a, &start_req);
     submit(&w->a, &waits);
     while (state_of(&w->a, &waits.key) == HV_GONE) {
