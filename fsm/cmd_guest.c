@@ -89,7 +89,12 @@ void cmd_guest_create(struct apply *a, const void *record)
     (void)str_copy(g.image, sizeof g.image, c->image);
     g.uuid = c->uuid;
     g.ha = c->ha;
-    g.priority = c->priority;
+    const struct pool *pool = &a->f->pool;
+    g.priority = c->priority > 1000 ? pool->guest_priority : c->priority;
+    g.restart_backoff_ms =
+        c->restart_backoff_ms > schema_find(&schema_guest, "restart_backoff_ms")->max
+            ? pool->guest_backoff_ms
+            : c->restart_backoff_ms;
     memcpy(g.preferred, c->preferred, sizeof g.preferred);
     g.preferred_n = c->preferred_n;
     g.config = c->config;

@@ -145,6 +145,8 @@ void cmd_pool_set(struct apply *a, const void *record)
         !set_budget(a, c, &p) || !set_power(a, c, &p)) {
         return;
     }
+    set_count("guest_priority", c->guest_priority, &p.guest_priority);
+    set_count("guest_backoff_ms", c->guest_backoff_ms, &p.guest_backoff_ms);
     set_count("vcpu_percent", c->vcpu_percent, &p.vcpu_percent);
     set_count("failures_to_tolerate", c->failures_to_tolerate, &p.failures_to_tolerate);
     if (!schema_same(&schema_pool, &p, &a->f->pool)) {

@@ -48,7 +48,9 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  fence_window_ms, _,          OPT,    0,  86400000,      0,    "ms",  "Within so long; a host that was heard again does not count") \
     F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; none for none") \
     F(u32,  power_timeout_ms, _,         OPT,    0,  300000,        0,    "ms",  "It is given up after that") \
-    F(u32,  voter_timeout_ms, _,         OPT,    0,  86400000,      0,    "ms",  "A voter that is silent for so long is replaced by a standby")
+    F(u32,  voter_timeout_ms, _,         OPT,    0,  86400000,      0,    "ms",  "A voter that is silent for so long is replaced by a standby") \
+    F(u32,  guest_priority,  _,          OPT,    0,  1001,          1001, "",    "Priority of new guests that say none") \
+    F(u32,  guest_backoff_ms, _,         OPT,    0,  3600001,       3600001, "ms", "restart_backoff_ms of new guests that say none")
 #define CMD_pool_set_master(F) \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that shall be master")
 #define CMD_pool_set_level(F) \
@@ -133,12 +135,13 @@ extern const struct enum_names enum_guest_report_what;
     F(bool, start,           _,          OPT,    0,  1,             1,    "",    "Start it") \
     F(bool, paused,          _,          OPT,    0,  1,             0,    "",    "Leave it paused after the start") \
     F(bool, ha,              _,          OPT,    0,  1,             0,    "",    "Restart elsewhere when its host is lost") \
-    F(u32,  priority,        _,          OPT,    0,  1000,          100,  "",    "Restart order: higher first") \
+    F(u32,  priority,        _,          OPT,    0,  1001,          1001, "",    "Restart order: higher first; left out: the pool's guest_priority") \
     F(strs, preferred,       _,          OPT,    0,  8,             0,    "",    "Hosts it may run on") \
     F(rec,  config,          guest_config, OPT,  0,  0,             0,    "",    "Hardware and boot") \
     F(str,  apart,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Never on one host with another guest of this group") \
     F(str,  together,        _,          OPT,    0,  LIMIT_NAME,    0,    "",    "On one host with the guests of this group, where that is possible") \
-    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost, or this one could run on one host only")
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost, or this one could run on one host only") \
+    F(u32,  restart_backoff_ms, _,       OPT,    0,  3600001,       3600001, "ms", "Wait before the second restart in a row, doubled with each; 0: none; left out: the pool's guest_backoff_ms")
 #define CMD_guest_start(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \

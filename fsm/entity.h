@@ -164,7 +164,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(str,  power_command,   _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Program that powers a host off: PROGRAM off HOST TARGET ADDRESS; exit status 0 is the proof; empty: none") \
     F(u32,  power_timeout_ms, _,         OPT,    1000, 300000,      20000, "ms", "It is given up after that") \
     F(u32,  voter_timeout_ms, _,         OPT,    1000, 86400000,    300000, "ms", "A voter that is silent for so long is replaced by a standby") \
-    F(u64,  restart,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that restarts its daemons; 0 is none")
+    F(u64,  restart,         _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation that restarts its daemons; 0 is none") \
+    F(u32,  guest_priority,  _,          OPT,    0,  1000,          100,  "",    "Priority of new guests that say none") \
+    F(u32,  guest_backoff_ms, _,         OPT,    0,  3600000,       0,    "ms",  "restart_backoff_ms of new guests that say none")
 
 #define HOST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \

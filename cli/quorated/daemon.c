@@ -246,7 +246,11 @@ static void announce_tick(struct daemon *d, const struct raftlog_status *st, uin
     struct host h;
     bool known = fsm_get_host(v, d->opt.name, &h) == 0 && h.raft_id == st->raft_id;
     (void)fsm_view_close(v);
-    if (known) {
+    if (known && h.incarnation == st->incarnation) {
+        /* It was applied, and the answer was lost: said again it would be refused for ever. */
+        d->announced_raft_id = st->raft_id;
+        log_line(LOG_INFO, "announced", "name", d->opt.name, NULL);
+    } else if (known) {
         announce(d, st);
     }
 }

@@ -73,3 +73,17 @@ when guest_report name=q host=h2 epoch=$e what=exited exit=crash
 then guest q state=failed host=h2 guarded=on
 when guest_report name=q host=h2 epoch=$e what=exited exit=destroyed
 then guest q state=failed host=- guarded=off
+
+# What new guests have that say nothing is a setting of the pool.
+when guest_create name=n1 start=off
+then guest n1 priority=100 restart_backoff_ms=0
+when pool_set guest_priority=7 guest_backoff_ms=2000
+then ok
+when guest_create name=n2 start=off
+then guest n2 priority=7 restart_backoff_ms=2000
+when guest_create name=n3 start=off priority=0 restart_backoff_ms=0
+then guest n3 priority=0 restart_backoff_ms=0
+when pool_set guest_backoff_ms=0 guest_priority=0
+when guest_create name=n4 start=off
+then guest n4 priority=0 restart_backoff_ms=0
+then guest n2 priority=7

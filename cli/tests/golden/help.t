@@ -224,7 +224,7 @@ Options:
   --start on|off              Start it (default on)
   --paused on|off             Leave it paused after the start (default off)
   --ha on|off                 Restart elsewhere when its host is lost (default off)
-  --priority N                Restart order: higher first (0 to 1000, default 100)
+  --priority N                Restart order: higher first; left out: the pool's guest_priority (0 to 1001, default 1001)
   --preferred NAME,...        Hosts it may run on (up to 8)
   --memory MiB                Memory; left out: the image's, else 128 (8 to 16777216)
   --maxmem MiB                Largest memory it may be given; 0 is memory (0 to 16777216)
@@ -251,6 +251,7 @@ Options:
   --apart TEXT                Never on one host with another guest of this group
   --together TEXT             On one host with the guests of this group, where that is possible
   --force on|off              Although a protected guest may then have no place when hosts are lost, or this one could run on one host only (default off)
+  --restart-backoff ms        Wait before the second restart in a row, doubled with each; 0: none; left out: the pool's guest_backoff_ms (0 to 3600001, default 3600001)
   --config FILE               Read a file vm.cfg first (quorate help vm.cfg)
 
 Other options:
