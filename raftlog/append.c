@@ -4,6 +4,7 @@
  * the cache or the disk and cut into frames. What is over APPEND_BYTES is not sent: the member will
  * refuse the next append, which does not fit to what it got, and the core goes on from there. */
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -21,6 +22,7 @@ int drive_entry(struct node *node, uint64_t index, struct node_entry *ret, struc
     if (cache_get(&node->cache, index, ret)) {
         return 0;
     }
+    MARK(entry_from_disk);
     size_t start = hold->len;
     int rc = node->options.io.read(node->options.io.ctx, index, ret, hold);
     if (rc != 0) {
@@ -119,6 +121,7 @@ void append_written(struct node *node, const struct node_entry *entries, uint32_
 
     for (uint32_t i = 0; i < w->n; i++) {
         struct write *old = &w->ring[(w->first + i) % w->cap];
+        MARK_IF(write_overtaken, old->valid >= cut);
         old->valid = min_u64(old->valid, cut - 1);
     }
     if (w->n == w->cap) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -107,6 +108,7 @@ int member_truncated(struct node *node, uint64_t index, struct err *e)
     if (ms->pending_n == 0 || ms->pending[ms->pending_n - 1] < index) {
         return 0;
     }
+    MARK(change_truncated);
     while (ms->pending_n > 0 && ms->pending[ms->pending_n - 1] >= index) {
         ms->pending_n--;
     }
@@ -192,6 +194,7 @@ void member_told_removed(struct node *node, uint64_t term, uint64_t conf_index)
         return;
     }
     if (!ms->removed) {
+        MARK(removed_told);
         ms->removed = true;
         node_changed(node);
     }
@@ -342,6 +345,7 @@ static bool everybody_has_the_last(struct node *node, const struct conf *next)
             have++;
         } else if (!has && (m->role == RAFTLOG_VOTER || member_is_voter(node, m->id)) &&
                    !is_lost(node, m->id)) {
+            MARK(change_waits);
             return false;
         }
     }
@@ -505,6 +509,7 @@ void node_stop(struct node *node, uint64_t now_ms)
     if (heir == 0) {
         ms->stop_until_ms = node->now_ms;
     } else if (!ms->handing_over) {
+        MARK(handed_over_stop);
         hand_over(node, heir);
     }
     node->dirty = true;
@@ -520,6 +525,7 @@ static int hand_over_flush(struct node *node, struct err *e)
         return 0;
     }
     if (node->now_ms >= ms->hand_over_until_ms) {
+        MARK(hand_over_failed);
         ms->handing_over = false;
         node->dirty = true;
         return 0;
@@ -563,12 +569,14 @@ void member_tick(struct node *node)
     node->dirty = node->dirty || ms->handing_over || ms->stopping || change->wanted;
     if (change->wanted && change->submitted == 0 &&
         node->now_ms - change->progress_ms > PATIENCE_MS) {
+        MARK(change_given_up);
         change->wanted = false;
         node_changed(node);
     }
     if (node->disk_full && node->state == CORE_LEADER && !ms->handing_over) {
         uint64_t heir = best_heir(node, /*with_room=*/true);
         if (heir != 0) {
+            MARK(handed_over_full);
             hand_over(node, heir);
         }
     }

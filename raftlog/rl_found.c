@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -284,6 +285,7 @@ static int recover_member(struct raftlog *rl, struct err *e)
     rc = rc == 0 ? log_open(rl, /*create=*/false, &l, e) : rc;
     rc = rc == 0 ? snap_newest(rl->disk, &rl->guard.record.pool, &found, m, e) : rc;
     if (rc == 0 && found.damaged > 0) {
+        MARK(snapshot_damaged);
         log_line(LOG_WARN, "snapshot_damaged", "file", found.damaged_name, "err", found.why.msg,
                  NULL);
     }
@@ -326,6 +328,7 @@ static int set_aside(struct raftlog *rl, struct err *e)
     for (unsigned i = 1; i <= ASIDE_MAX; i++) {
         (void)snprintf(to, sizeof to, "%s.refused-%u", rl->dir, i);
         if (lstat(to, &st) != 0 && errno == ENOENT) {
+            MARK(directory_aside);
             if (rename(rl->dir, to) != 0) {
                 return err_sys(e, ERR_IO, errno, "set %s aside", rl->dir);
             }
@@ -370,6 +373,7 @@ int rl_recover(struct raftlog *rl, struct err *ret_refused, struct err *e)
 
 void rl_condemn(struct raftlog *rl, const char *why)
 {
+    MARK(directory_condemned);
     struct disk_file *f = NULL;
     struct err e = {0};
     int rc = disk_open(rl->disk, CONDEMNED, DISK_CREATE, &f, &e);

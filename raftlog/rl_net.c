@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -129,6 +130,7 @@ static void begin_anew(struct raftlog *rl, uint64_t raft_id)
     }
     (void)err_set(&e, ERR_REFUSED, "this host is to be member %llu, and was member %llu",
                   (unsigned long long)raft_id, (unsigned long long)rl->guard.record.raft_id);
+    MARK(member_anew);
     rl_condemn(rl, e.msg);
     rl_fatal(rl, &e);
 }
@@ -142,6 +144,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
     }
     const struct guard_record *g = &rl->guard.record;
     if (g->raft_id == 0) {
+        MARK(blank_asked);
         if (!hello->adopt) {
             return refuse(text, ERR_NO_POOL, "this host has no data of that member");
         }
@@ -154,6 +157,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
         return refuse(text, ERR_DENIED, "this host belongs to another pool");
     }
     if (hello->to_raft_id != g->raft_id) {
+        MARK(other_number);
         begin_anew(rl, hello->to_raft_id);
         return refuse(text, ERR_STALE, "this host is another member now");
     }

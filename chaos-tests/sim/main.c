@@ -17,9 +17,19 @@ struct sum {
     uint64_t runs, failed;
     double seconds;
     uint64_t judged[CHECKERS];
+    uint64_t marks[MARKS];
 };
 
 /* --- what a run was */
+
+static const struct {
+    const char *name;
+    const char *how_often;
+} marks[] = {
+#define K(name, how_often, text) {#name, #how_often},
+#include "core/marks.def"
+#undef K
+};
 
 static void print_line(const struct options *s, const struct run *r)
 {
@@ -31,6 +41,9 @@ static void print_line(const struct options *s, const struct run *r)
                  r->hash, r->faults[0] == '\0' ? "none" : r->faults);
     if (!r->ok) {
         (void)printf("    %s: at %.6f s %s\n", r->checker, (double)r->failed_ns / 1e9, r->failure);
+    }
+    if (s->find < MARKS && r->marks[s->find] > 0) {
+        (void)printf("    it comes by %s: %s\n", marks[s->find].name, r->again);
     }
     if (!r->ok && !s->replays) {
         (void)printf("    again: %s\n", r->again);
@@ -72,6 +85,21 @@ static bool judged_all(const struct sum *sum)
     return true;
 }
 
+static void print_marks(const struct sum *sum)
+{
+    uint32_t never = 0;
+    for (size_t i = 0; i < MARKS; i++) {
+        (void)printf("mark %s %s %" PRIu64 "\n", marks[i].how_often, marks[i].name, sum->marks[i]);
+        never += sum->marks[i] == 0;
+    }
+    (void)printf("%d marks, %u never hit%s", MARKS, never, never == 0 ? "\n" : ":");
+    for (size_t i = 0; i < MARKS && never > 0; i++) {
+        if (sum->marks[i] == 0) {
+            (void)printf(" %s%s", marks[i].name, --never == 0 ? "\n" : "");
+        }
+    }
+}
+
 static void print_sum(const struct options *s, const struct sum *sum)
 {
     if (s->judged) {
@@ -81,6 +109,9 @@ static void print_sum(const struct options *s, const struct sum *sum)
         }
         (void)printf("\n%s",
                      judged_all(sum) ? "" : "FAILED: a checker had nothing to judge in any run\n");
+    }
+    if (s->marks) {
+        print_marks(sum);
     }
     (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", sum->runs,
                  sum->seconds / 3600, sum->failed);
@@ -93,9 +124,13 @@ static void print_sum_json(const struct sum *sum)
         (void)json_object_set_new(judged, checkers[i].name,
                                   json_integer((json_int_t)sum->judged[i]));
     }
-    print_object(json_pack("{s:I, s:f, s:I, s:o}", "seeds", (json_int_t)sum->runs, "simulated_h",
-                           sum->seconds / 3600, "failed", (json_int_t)sum->failed, "judged",
-                           judged));
+    json_t *hit = json_object();
+    for (size_t i = 0; i < MARKS; i++) {
+        (void)json_object_set_new(hit, marks[i].name, json_integer((json_int_t)sum->marks[i]));
+    }
+    print_object(json_pack("{s:I, s:f, s:I, s:o, s:o}", "seeds", (json_int_t)sum->runs,
+                           "simulated_h", sum->seconds / 3600, "failed", (json_int_t)sum->failed,
+                           "judged", judged, "marks", hit));
 }
 
 /* --- runs */
@@ -150,6 +185,9 @@ static int finish(const struct options *s, struct run *r, struct sum *sum, bool 
     for (size_t i = 0; i < CHECKERS; i++) {
         sum->judged[i] += r->judged[i];
     }
+    for (size_t i = 0; i < MARKS; i++) {
+        sum->marks[i] += r->marks[i];
+    }
     (s->json ? print_json : print_line)(s, r);
     if (s->replays && !good) {
         (void)printf("    expected: %s\n",
@@ -166,7 +204,8 @@ static int run_all(const struct options *s, struct sum *sum)
     uint64_t over = 0;
     int rc = 0;
     while (rc == 0 && (over < begun || begun < s->seeds)) {
-        bool more = begun < s->seeds && !(s->stop && sum->failed > 0);
+        bool found = s->find < MARKS && sum->marks[s->find] > 0;
+        bool more = begun < s->seeds && !(s->stop && sum->failed > 0) && !found;
         if (more && p.n < s->jobs) {
             struct run **r = &p.runs[p.n];
             *r = *r == NULL ? run_new() : *r;

@@ -27,7 +27,7 @@ static void usage(FILE *out)
         "usage: quorate-sim [--seed S] [--seeds N] [--hosts N] [--clients N] [--hours H]\n"
         "                   [--seconds N] [--faults LIST] [--jobs N] [--stop] [--judged]\n"
         "                   [--json] [--trace] [--history FILE] [--report FILE] [--save FILE]\n"
-        "                   [--shrink FILE] [--mutant NAME]\n"
+        "                   [--shrink FILE] [--mutant NAME] [--marks] [--find MARK]\n"
         "       quorate-sim --scenario FILE [--json] [--trace] [--history FILE]\n"
         "                   [--report FILE] [--shrink FILE] [--mutant NAME]\n\n"
         "Runs a whole pool of quorate daemons in one process on virtual time, breaks it, and\n"
@@ -45,6 +45,9 @@ static void usage(FILE *out)
         "  --stop         no seed after the first that finds something\n"
         "  --judged       say what each checker looked at in all runs together; one that\n"
         "                 looked at nothing is a failure\n"
+        "  --marks        say how often each named situation of core/marks.def was come by in all\n"
+        "                 runs together, and which never\n"
+        "  --find MARK    no seed after the first that comes by this one; its line says so\n"
         "  --json         one object a run, and one at the end\n"
         "  --trace        print what the daemons log and what is broken, as it comes\n"
         "  --history FILE what happened in the first run that fails, else in the last, in the\n"
@@ -171,6 +174,24 @@ static bool mutate(const char *name)
     return false;
 }
 
+/* --- marks */
+
+static bool find_mark(const char *name, enum mark *ret)
+{
+    static const char *const names[] = {
+#define K(name, how_often, text) #name,
+#include "core/marks.def"
+#undef K
+    };
+    for (size_t i = 0; i < MARKS; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *ret = (enum mark)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- a scenario */
 
 static int read_file(const char *path, struct buf *ret)
@@ -242,6 +263,8 @@ enum option_code {
     OPT_JOBS,
     OPT_STOP,
     OPT_JUDGED,
+    OPT_MARKS,
+    OPT_FIND,
     OPT_JSON,
     OPT_TRACE,
     OPT_HISTORY,
@@ -265,6 +288,8 @@ static const struct option long_options[] = {
     {"jobs", required_argument, NULL, OPT_JOBS},
     {"stop", no_argument, NULL, OPT_STOP},
     {"judged", no_argument, NULL, OPT_JUDGED},
+    {"marks", no_argument, NULL, OPT_MARKS},
+    {"find", required_argument, NULL, OPT_FIND},
     {"json", no_argument, NULL, OPT_JSON},
     {"trace", no_argument, NULL, OPT_TRACE},
     {"history", required_argument, NULL, OPT_HISTORY},
@@ -298,6 +323,8 @@ static bool take(struct options *s, enum option_code code, const char *arg)
     case OPT_JOBS: return number32(arg, 256, &s->jobs);
     case OPT_STOP: s->stop = true; return true;
     case OPT_JUDGED: s->judged = true; return true;
+    case OPT_MARKS: s->marks = true; return true;
+    case OPT_FIND: return find_mark(arg, &s->find);
     case OPT_JSON: s->json = true; return true;
     case OPT_TRACE: s->o.print = true; return true;
     case OPT_HISTORY: return absolute(arg, s->history);
@@ -336,6 +363,7 @@ int options_read(struct options *s, int argc, char **argv)
         .seed = 1, .hosts = 3, .clients = 4, .safety_s = SECONDS_DEFAULT, .faults = UINT64_MAX};
     s->seeds = 1;
     s->jobs = 1;
+    s->find = MARKS;
     opterr = 0;
     while (rc < 0 && (code = getopt_long(argc, argv, "", long_options, NULL)) != -1) { // NOLINT
         if (code == '?') {

@@ -159,6 +159,7 @@ static void run_here(struct run *r)
     struct hist hist;
     struct verdicts *v = mem_new(1, sizeof *v);
     self = r;
+    mark_counts = r->marks;
     catch_crashes();
     /* Big blocks are the images of disks: fresh ones cost nothing until they are written to. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/mark.h"
+
 #include "chaos-tests/check/check.h"
 #include "chaos-tests/check/scenario.h"
 #include "chaos-tests/sim/lab.h"
@@ -31,6 +33,7 @@ struct run {
     uint64_t failed_ns, now_ns, rest_ns, hash;
     uint64_t asked, acked, refused, unsure, migrations, entries, struck;
     uint64_t judged[CHECKERS]; /* By the rows of `checkers`. */
+    uint64_t marks[MARKS];     /* What the code under test came by. */
     int signal;                /* That ended it; 0. */
     struct plan_log log;
     /* Of the parent. */

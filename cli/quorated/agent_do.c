@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -374,6 +375,7 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
     }
     struct agent_proposal *p = &s->proposal;
     s->flight = NULL;
+    MARK_IF(report_unsure, code != 0);
     p->unsure = code != 0;
     p->tries++;
     if (MUTANT(resume_without_abort) && p->unsure && p->number == COMMAND_migrate_switch) {
@@ -386,6 +388,7 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
     if (code == 0 && outcome->code != 0) {
         struct err e;
         (void)err_set(&e, -(int)outcome->code, "%s", outcome->detail);
+        MARK(report_rejected);
         agent_say(s->agent, "rejected", s->name, outcome->index, &e);
     } else if (code == 0 && p->number == COMMAND_migrate_switch && s->copied_ms != 0) {
         tell_stood_still(s, p->record.pass.op, ms_since(s, s->copied_ms), 0);

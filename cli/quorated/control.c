@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "cli/quorated/control_evacuate.h"
@@ -189,6 +190,7 @@ static void renew(struct control *c, const struct host *h)
     struct cmd_host_renew r;
     schema_init(command_by_number(COMMAND_host_renew)->schema, &r);
     (void)str_copy(r.name, sizeof r.name, h->name);
+    MARK(host_blank);
     r.old_raft_id = h->raft_id;
     log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone", NULL);
     propose(c, COMMAND_host_renew, &r);
@@ -218,6 +220,8 @@ static bool remove_strangers(struct control *c, const struct census *s)
         if (m->role == RAFTLOG_NONE || host_of(s, m->raft_id) != NULL) {
             continue;
         }
+        MARK(stranger_removed);
+        MARK_IF(master_removed, m->raft_id == st.raft_id);
         int rc = m->raft_id == st.raft_id ? raftlog_transfer(c->d->rl, 0, &e)
                                           : raftlog_member_remove(c->d->rl, m->raft_id, &e);
         return rc == 0 || step_failed("remove", m->address, &e);
@@ -232,6 +236,7 @@ static bool add_missing(struct control *c, const struct census *s)
         const struct host *h = &s->hosts[i];
         const struct raftlog_member *m = member_of(s, h->raft_id);
         if (m == NULL && h->state != HOST_LEAVING) {
+            MARK(member_added);
             int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
             if (rc == ERR_REFUSED) {
                 renew(c, h);
@@ -267,6 +272,8 @@ static bool promote_one(struct control *c, const struct census *s, const struct 
     bool due = s->voters < s->target || (s->gone > 0 && s->voters == s->target);
     for (uint32_t i = 0; due && i < s->n_members; i++) {
         if (may_vote(c, s, &s->members[i], st)) {
+            MARK(promoted);
+            MARK_IF(promoted_for_gone, s->gone > 0);
             return set_role(c, &s->members[i], RAFTLOG_VOTER);
         }
     }
@@ -290,6 +297,7 @@ static bool demote_one(struct control *c, const struct census *s, const struct r
             least = m;
         }
     }
+    MARK_IF(demoted, least != NULL);
     return least != NULL && set_role(c, least, RAFTLOG_STANDBY);
 }
 
@@ -327,6 +335,8 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
             schema_init(command_by_number(COMMAND_host_seen)->schema, &seen);
             (void)str_copy(seen.name, sizeof seen.name, h->name);
             seen.raft_id = h->raft_id;
+            MARK_IF(host_down, down);
+            MARK_IF(host_up_again, up);
             seen.up = up;
             propose(c, COMMAND_host_seen, &seen);
         }
@@ -340,9 +350,12 @@ static void control_deadlines(struct control *c, struct fsm_view *v, uint64_t no
     struct op op = {0};
     deadlines_begin(&c->deadlines);
     for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
+        MARK_IF(restart_inherited, c->leading_since_ms == now_ms && op.kind == OP_RESTART);
+        MARK_IF(evacuation_inherited, c->leading_since_ms == now_ms && op.kind == OP_EVACUATE);
         if (deadlines_look(&c->deadlines, &op, now_ms)) {
             struct cmd_op_expire expire;
             schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
+            MARK(op_expired);
             expire.id = op.id;
             propose(c, COMMAND_op_expire, &expire);
         }
@@ -388,6 +401,7 @@ control_mastership(struct control *c, struct fsm_view *v, const struct census *s
             continue;
         }
         struct err e = {0};
+        MARK(mastership_passed);
         c->transfer_at_ms = now_ms + TRANSFER_PERIOD_MS;
         if (raftlog_transfer(c->d->rl, h->raft_id, &e) != 0) {
             (void)step_failed("transfer", h->name, &e);
