@@ -126,6 +126,7 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
         .heartbeat_ms = rl->opt.heartbeat_ms,
         .snapshot_entries = rl->opt.snapshot_entries,
         .snapshot_trailing = rl->opt.snapshot_trailing,
+        .cache_bytes = rl->opt.cache_bytes,
         .seed = SEED_OF(rl),
         .mutants = MUTANT(read_without_proof) ? NODE_MUTANT_READ_NO_PROBE
                    : MUTANT(ack_on_append)    ? NODE_MUTANT_ACK_ON_APPEND

@@ -23,8 +23,11 @@
 #include "hvdriver/sim.h"
 
 #define MEMORY_MIB 65536
-/* Small files of the log: a start reads them whole, and their ends come often. */
-#define SEGMENT_BYTES (256ul * 1024)
+/* Small files of the log: a start reads them whole, and their ends come often. The largest entry
+ * that clients make fits. */
+#define SEGMENT_BYTES (32ul * 1024)
+/* What is sent to others, or taken back, may have to be read from the disk. */
+#define CACHE_BYTES 2000
 
 static void manage(struct vevent *ev);
 
@@ -35,7 +38,9 @@ void vhost_init(struct vhost *h, uint32_t index, const char *name)
     bool often = rng_below(&rng, 2) == 0;
     *h = (struct vhost){.restart_ms = 1000,
                         .snapshot_entries = rng_between(&rng, 20, often ? 200 : 4000),
-                        .snapshot_trailing = rng_between(&rng, 1, 400)};
+                        .snapshot_trailing = rng_between(&rng, 1, 400),
+                        .segment_bytes = SEGMENT_BYTES << rng_below(&rng, 4),
+                        .cache_bytes = rng_below(&rng, 2) == 0 ? 0 : CACHE_BYTES};
     machine_init(&h->m, index, name);
     (void)mkdir(name, 0755);
     (void)snprintf(h->data_dir, sizeof h->data_dir, "%s/data", name);
@@ -85,7 +90,8 @@ static struct daemon_options options_of(const struct vhost *h)
         .heartbeat_ms = 30,
         .snapshot_entries = h->snapshot_entries,
         .snapshot_trailing = h->snapshot_trailing,
-        .segment_bytes = SEGMENT_BYTES,
+        .segment_bytes = h->segment_bytes,
+        .cache_bytes = h->cache_bytes,
     };
 }
 

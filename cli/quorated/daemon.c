@@ -363,6 +363,7 @@ static int open_log(struct daemon *d, struct err *e)
         .snapshot_entries = d->opt.snapshot_entries,
         .snapshot_trailing = d->opt.snapshot_trailing,
         .segment_bytes = d->opt.segment_bytes,
+        .cache_bytes = d->opt.cache_bytes,
         .machine = machine_of(d),
         .changed = log_changed,
         .note = notes_receive,
