@@ -339,7 +339,11 @@ void rl_net_start(struct raftlog *rl)
 void rl_send(void *ctx, uint64_t to, enum node_channel channel, const void *data, size_t len)
 {
     struct raftlog *rl = ctx;
-    /* What cannot be sent is lost, as on a broken line: the node repeats itself. */
+    /* What cannot be sent is lost, as on a broken line: the node repeats itself. An only voter
+     * leads as it starts, when there are no streams yet. */
+    if (rl->peers == NULL) {
+        return;
+    }
     (void)peers_send(rl->peers, to, channel == NODE_BULK ? PEERS_BULK : PEERS_CONTROL, data, len);
 }
 
