@@ -165,7 +165,8 @@ static void census_take(struct control *c, struct fsm_view *v, struct census *s,
     }
     while (s->n_members < ARRAY_LEN(s->members) &&
            raftlog_member(c->d->rl, s->n_members, &s->members[s->n_members])) {
-        s->voters += s->members[s->n_members].role == RAFTLOG_VOTER ? 1 : 0;
+        const struct raftlog_member *m = &s->members[s->n_members];
+        s->voters += m->role == RAFTLOG_VOTER && host_of(s, m->raft_id) != NULL ? 1 : 0;
         s->n_members++;
     }
     struct pool pool;
@@ -224,6 +225,9 @@ static bool remove_strangers(struct control *c, const struct census *s)
         MARK_IF(master_removed, m->raft_id == st.raft_id);
         int rc = m->raft_id == st.raft_id ? raftlog_transfer(c->d->rl, 0, &e)
                                           : raftlog_member_remove(c->d->rl, m->raft_id, &e);
+        if (rc == ERR_NO_QUORUM) {
+            continue; /* The master itself, and nobody else votes: first somebody must. */
+        }
         return rc == 0 || step_failed("remove", m->address, &e);
     }
     return false;
