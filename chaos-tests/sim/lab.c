@@ -13,6 +13,7 @@
 #include "chaos-tests/sim/core.h"
 #include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/members.h"
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/opinions.h"
 #include "chaos-tests/sim/permits.h"
@@ -127,6 +128,10 @@ static const char *unrest(char *to, size_t size)
 {
     struct vhost_state first = {0};
     uint32_t leaders = 0;
+    if (!members_settled()) {
+        (void)snprintf(to, size, "the members are not those of the beginning");
+        return to;
+    }
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost_state s;
         struct vhost *h = &lab.hosts[i];
@@ -301,8 +306,10 @@ static void heal(void)
         struct vhost *h = &lab.hosts[i];
         vhost_freeze(h, false);
         vhost_pause(h, false);
-        vhost_power_on(h);
-        vhost_start(h);
+        if (!members_keep_off(h)) {
+            vhost_power_on(h);
+            vhost_start(h);
+        }
     }
     core_break(core);
     world_run(world.now_ns + CALM_S * NS_PER_S);
@@ -384,7 +391,7 @@ void lab_scenario(struct lab_options *o, const struct scenario *s)
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
     bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
-    bool lost = lab.forgetting &&
+    bool lost = (lab.forgetting || members_leave()) &&
                 (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
     if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {
         lab_fail("replicas", "%s: %s", p->name, line);
@@ -404,6 +411,7 @@ bool lab_boot(const struct lab_options *o)
     truth_begin();
     vguard_begin();
     data_begin();
+    members_begin();
     observe_begin();
     written_begin();
     opinions_begin();
@@ -445,6 +453,7 @@ void lab_end(void)
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         vhost_done(&lab.hosts[i]);
     }
+    members_end();
     workload_end();
     watcher_end();
     vguard_end();

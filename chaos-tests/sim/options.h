@@ -24,8 +24,8 @@ struct options {
     bool stop;   /* At the first seed that finds something. */
     bool judged; /* A checker that judged nothing in any run is a failure. */
     bool json;
-    bool marks;     /* Say how often each mark of core/marks.def was hit. */
-    enum mark find; /* No seed after the first that comes by it; MARKS: none. */
+    bool marks;         /* Say how often each mark of core/marks.def was hit. */
+    enum mark find;     /* No seed after the first that comes by it; MARKS: none. */
     const char *mutant; /* NULL: none. */
     /* Absolute paths; empty: not asked for. */
     char history[PATH_MAX], report[PATH_MAX], save[PATH_MAX], shrink[PATH_MAX];
