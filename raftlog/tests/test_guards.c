@@ -125,6 +125,38 @@ static void a_voter_that_missed_its_promotion_does_not_stop_the_pool(void **stat
     assert_true(second);
 }
 
+/* Leader 0 makes the other one of two voters a standby, and dies before that is on its own disk. If
+ * the other one has it, it does not stand, and does not vote for 0, whose log is shorter. */
+static void the_last_other_voter_goes_when_the_leader_has_it_on_disk(void **state)
+{
+    struct sim *sim = script_new(12, 2, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    leader->disk.fsync_us = 400 * MS;
+    assert_int_equal(
+        node_member_role(leader->node, sim->hosts[1].id, RAFTLOG_STANDBY, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 60 * MS);
+    assert_int_equal(conf_voters(&leader->node->membership.now), 1);
+    assert_int_equal(conf_voters(&leader->node->membership.committed), 2);
+    sim_host_crash(leader);
+    leader->disk.fsync_us = 800;
+    sim_host_start(leader);
+    assert_true(sim_until(sim, script_has_leader, 4000 * MS));
+    slot_0_leads(sim);
+    assert_int_equal(
+        node_member_role(leader->node, sim->hosts[1].id, RAFTLOG_STANDBY, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 500 * MS);
+    assert_int_equal(conf_voters(&leader->node->membership.committed), 1);
+    assert_int_equal(conf_voters(&sim->hosts[1].node->membership.committed), 1);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 /* Guard 1 is about the core's books, which random lives get wrong within a few seeds. */
 static void without_the_split_the_core_notes_wrong_configurations(void **state)
 {
@@ -274,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_waits_for_an_entry_of_the_own_term),
         cmocka_unit_test(a_voter_that_missed_its_promotion_does_not_stop_the_pool),
+        cmocka_unit_test(the_last_other_voter_goes_when_the_leader_has_it_on_disk),
         cmocka_unit_test(without_the_split_the_core_notes_wrong_configurations),
         cmocka_unit_test(lost_voters_can_be_taken_out_one_after_the_other),
         cmocka_unit_test(a_refusal_tells_of_a_newer_term),
