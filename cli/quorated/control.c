@@ -43,6 +43,7 @@ struct control {
     struct control_power *power;
     struct evacuate evacuate;
     struct control_restart restart;
+    uint32_t add_next;  /* The host, of the missing ones, that is the next to be added. */
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -233,23 +234,41 @@ static bool remove_strangers(struct control *c, const struct census *s)
     return false;
 }
 
-static bool add_missing(struct control *c, const struct census *s)
+/* Whether the host can be added now: its place in the log may still be that of the member it was.
+ */
+static bool is_missing(const struct census *s, const struct host *h)
 {
-    struct err e = {0};
-    for (uint32_t i = 0; i < s->n_hosts; i++) {
-        const struct host *h = &s->hosts[i];
-        const struct raftlog_member *m = member_of(s, h->raft_id);
-        if (m == NULL && h->state != HOST_LEAVING) {
-            MARK(member_added);
-            int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
-            if (rc == ERR_REFUSED) {
-                renew(c, h);
-                return true;
-            }
-            return rc == 0 || step_failed("add", h->name, &e);
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        if (s->members[i].role != RAFTLOG_NONE && strcmp(s->members[i].address, h->address) == 0) {
+            return false;
         }
     }
-    return false;
+    return member_of(s, h->raft_id) == NULL && h->state != HOST_LEAVING;
+}
+
+/* One is added at a time, in turn: one that cannot be reached keeps nobody else out, and the voters
+ * are seen to meanwhile. */
+static void add_missing(struct control *c, const struct census *s)
+{
+    for (uint32_t n = 0; n < s->n_hosts; n++) {
+        uint32_t i = (c->add_next + n) % s->n_hosts;
+        const struct host *h = &s->hosts[i];
+        struct err e = {0};
+        if (!is_missing(s, h)) {
+            continue;
+        }
+        MARK(member_added);
+        int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
+        if (rc == ERR_REFUSED) {
+            renew(c, h);
+        } else if (rc != 0) {
+            (void)step_failed("add", h->name, &e);
+        }
+        if (rc != ERR_BUSY) {
+            c->add_next = i + 1;
+            return;
+        }
+    }
 }
 
 static bool may_vote(const struct control *c,
@@ -314,7 +333,11 @@ static bool set_voters(struct control *c, const struct census *s)
 
 static void control_members(struct control *c, const struct census *s)
 {
-    (void)(renew_blank(c, s) || remove_strangers(c, s) || add_missing(c, s) || set_voters(c, s));
+    if (renew_blank(c, s) || remove_strangers(c, s)) {
+        return;
+    }
+    add_missing(c, s);
+    (void)set_voters(c, s);
 }
 
 /* --- silence */
