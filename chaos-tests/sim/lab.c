@@ -128,8 +128,7 @@ static const char *unrest(char *to, size_t size)
 {
     struct vhost_state first = {0};
     uint32_t leaders = 0;
-    if (!members_settled()) {
-        (void)snprintf(to, size, "the members are not those of the beginning");
+    if (members_unrest(to, size) != NULL) {
         return to;
     }
     for (uint32_t i = 0; i < lab.o.hosts; i++) {

@@ -1,5 +1,6 @@
 #include "chaos-tests/sim/members.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/util.h"
@@ -37,8 +38,7 @@ static struct {
 /* The rows of the newest state of all. */
 struct state {
     struct pool pool;
-    bool is_in[LAB_HOSTS_MAX], may_master[LAB_HOSTS_MAX];
-    bool settled[LAB_HOSTS_MAX]; /* Up, not in maintenance, nothing under way. */
+    bool is_in[LAB_HOSTS_MAX], may_master[LAB_HOSTS_MAX], up[LAB_HOSTS_MAX];
     uint32_t guests[LAB_HOSTS_MAX];
     bool evacuating[LAB_HOSTS_MAX];
     uint32_t voters;
@@ -54,7 +54,7 @@ static void read_hosts(struct fsm_view *v, struct state *s)
         if (h != NULL) {
             s->is_in[h->m.index] = true;
             s->may_master[h->m.index] = row.can_master;
-            s->settled[h->m.index] = row.state == HOST_UP;
+            s->up[h->m.index] = row.state == HOST_UP;
             s->guests[h->m.index] = fsm_guests_on(v, name);
             s->evacuating[h->m.index] = row.evacuation != 0;
         }
@@ -299,18 +299,50 @@ bool members_leave(void)
     return op.used;
 }
 
-bool members_settled(void)
+/* What is not as it was at first with this host; NULL: nothing. */
+static const char *unsettled(const struct state *s, uint32_t i)
+{
+    const struct want *w = &op.wants[i];
+    return w->lost || w->back                                  ? "is lost"
+           : w->out                                            ? "is wanted out"
+           : !s->is_in[i]                                      ? "is not in the pool"
+           : !s->up[i]                                         ? "is not up"
+           : s->may_master[i] != !w->no_master || w->no_master ? "may not become master"
+                                                               : NULL;
+}
+
+const char *members_unrest(char *to, size_t size)
 {
     static struct state s;
-    if (!op.used) {
-        return true;
-    }
     uint32_t n = (uint32_t)min_u64(VOTERS, lab.o.hosts - (lab.o.hosts % 2 == 0));
-    bool ok = !op.w.ask.under_way && read_state(&s) && s.pool.voters == VOTERS &&
-              op.voters == VOTERS && s.voters == n;
-    for (uint32_t i = 0; i < lab.o.hosts && ok; i++) {
-        const struct want *w = &op.wants[i];
-        ok = s.is_in[i] && s.may_master[i] && s.settled[i] && !w->out && !w->no_master;
+    if (!op.used) {
+        return NULL;
     }
-    return ok;
+    if (op.w.ask.under_way) {
+        (void)snprintf(to, size, "the operator waits for what came of %s, try %u",
+                       command_by_number(op.w.ask.number)->name, op.w.ask.tries);
+        return to;
+    }
+    if (!read_state(&s)) {
+        (void)snprintf(to, size, "the operator sees no pool");
+        return to;
+    }
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        const char *what = unsettled(&s, i);
+        if (what != NULL) {
+            (void)snprintf(to, size, "%s %s", lab.hosts[i].m.name, what);
+            return to;
+        }
+    }
+    if (s.pool.voters != VOTERS || op.voters != VOTERS || s.voters != n) {
+        (void)snprintf(to, size, "%u hosts vote, of at most %u", s.voters, s.pool.voters);
+        return to;
+    }
+    return NULL;
+}
+
+bool members_settled(void)
+{
+    char why[128];
+    return members_unrest(why, sizeof why) == NULL;
 }

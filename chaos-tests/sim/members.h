@@ -34,5 +34,7 @@ bool members_keep_off(const struct vhost *h);
 bool members_leave(void);
 /* Whether all is as it was at first, as far as can be seen, and nothing is being asked. */
 bool members_settled(void);
+/* What is not; NULL: nothing. */
+const char *members_unrest(char *to, size_t size);
 
 #endif
