@@ -189,10 +189,15 @@ void member_told_removed(struct node *node, uint64_t term, uint64_t conf_index)
 {
     struct membership *ms = &node->membership;
 
-    /* A leader of before this member came knows nothing of it. */
-    if (term < node->term || conf_index <= ms->committed_index || ms->committed_index == 0) {
+    /* A leader of before this member came knows nothing of it. But where this member knows itself
+     * in a configuration before the one that is told, which is committed, it came and went between
+     * them: numbers are given once. Its own term may be any then, for nobody heard it any more. */
+    bool was_in = conf_find(&ms->now, node->options.id) != NULL && conf_index > ms->now_index;
+    if ((term < node->term && !was_in) || conf_index <= ms->committed_index ||
+        ms->committed_index == 0) {
         return;
     }
+    MARK_IF(removed_later_term, term < node->term);
     if (!ms->removed) {
         MARK(removed_told);
         ms->removed = true;

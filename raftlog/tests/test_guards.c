@@ -235,6 +235,47 @@ static void a_removed_member_learns_it(void **state)
     sim_free(sim);
 }
 
+/* Member 2 is told to stand, is not heard, and is taken out meanwhile by the leader of the term
+ * before.
+ */
+static void a_removed_member_with_a_newer_term_learns_it(void **state)
+{
+    struct sim *sim = script_new(4, 3, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    struct sim_host *away = &sim->hosts[2];
+    uint64_t term = leader->node->term;
+    sim_net_set_cut(sim, 2, 0, /*cut=*/true);
+    sim_net_set_cut(sim, 2, 1, /*cut=*/true);
+    assert_int_equal(node_transfer(leader->node, away->id, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    for (int i = 0; i < 100 && away->node->term == term; i++) {
+        sim_pass(sim, MS);
+    }
+    assert_int_equal(away->node->term, term + 1);
+    script_cut(sim, 2, 0x03, /*cut=*/true);
+    for (int i = 0; i < 100 && leader->node->membership.committed.n == 3; i++) {
+        (void)node_member_remove(leader->node, away->id, sim_ms(sim), &e);
+        sim_host_touched(leader);
+        sim_pass(sim, 100 * MS);
+    }
+    assert_int_equal(leader->node->membership.committed.n, 2);
+    assert_int_equal(leader->node->term, term);
+    sim_host_crash(away); /* From now on it asks before it stands. */
+    sim_host_start(away);
+    sim_pass(sim, 1000 * MS);
+    assert_false(node_removed(away->node));
+    sim_net_heal(sim);
+    sim_pass(sim, 1000 * MS);
+    assert_true(node_removed(away->node));
+    assert_int_equal(leader->node->term, term);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 static void changes_are_refused_for_the_right_reason(void **state)
 {
     struct sim *sim = script_new(4, 3, 0);
@@ -311,6 +352,7 @@ int main(void)
         cmocka_unit_test(lost_voters_can_be_taken_out_one_after_the_other),
         cmocka_unit_test(a_refusal_tells_of_a_newer_term),
         cmocka_unit_test(a_removed_member_learns_it),
+        cmocka_unit_test(a_removed_member_with_a_newer_term_learns_it),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
         cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),
     };
