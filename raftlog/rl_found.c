@@ -226,7 +226,11 @@ static int restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct
         struct restart_only *r = mem_new(1, sizeof *r);
         r->rl = rl;
         r->wal = (struct wal_append){.done = restarted};
-        wal_restart(rl->wal, &r->wal, index, term);
+        rc = wal_restart(rl->wal, &r->wal, index, term);
+        if (rc != 0) {
+            free(r);
+            return err_set(e, rc, "begin the log anew: %s", err_text(rc));
+        }
     }
     return rc;
 }

@@ -518,7 +518,12 @@ void rl_snapshot_restore(void *ctx, const struct node_snapshot *meta)
     rl_forget_stalled(rl);
     in->restoring = true;
     in->restart = (struct wal_append){.done = restored};
-    wal_restart(rl->wal, &in->restart, meta->index, meta->term);
+    rc = wal_restart(rl->wal, &in->restart, meta->index, meta->term);
+    if (rc != 0) { /* Its disk failed before, and it had nothing to write since. */
+        in->restoring = false;
+        (void)err_set(&e, rc, "begin the log anew: %s", err_text(rc));
+        rl_fatal(rl, &e);
+    }
 }
 
 /* --- channels, time, the end */
