@@ -352,8 +352,11 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
     s->sending = true;
     s->memory.sent_op = op->id;
     s->memory.send = (struct err){0};
+    /* A request that hangs must not outlive its operation: it would keep the next one waiting. */
+    uint64_t longest_ms = op->deadline_ms > op->created_ms ? op->deadline_ms - op->created_ms : 0;
     s->stream = (struct hv_req){.op = HV_MIGRATE,
                                 .key = {.uuid = s->uuid, .epoch = answer->epoch},
+                                .deadline_ms = (uint32_t)min_u64(longest_ms, LIMIT_DEADLINE_MS),
                                 .rate_bytes_per_s = (uint64_t)op->rate_mib_per_s << 20,
                                 .live = op->live,
                                 .done = sent,
