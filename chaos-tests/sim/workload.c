@@ -109,6 +109,9 @@ static void on_reply(void *ctx, int code, const struct rpc_msg *m)
         think(w, 5, 1000);
         return;
     } else {
+        if (w->ask.guest >= 0) {
+            wl.guests[w->ask.guest].unsure = true;
+        }
         lab.unsure += try_again(code);
         lab.refused += !try_again(code);
         ask_done(w);

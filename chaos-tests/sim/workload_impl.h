@@ -24,6 +24,7 @@ struct wanted {
     enum promise made;
     bool deleting; /* Somebody asked for its end. */
     bool deleted;  /* And was told that it is done. */
+    bool unsure;   /* Somebody gave up asking something of it: that may still be done. */
 };
 
 /* One command of a client, over all its tries. */
