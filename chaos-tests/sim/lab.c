@@ -19,6 +19,7 @@
 #include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/story.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
@@ -253,9 +254,13 @@ static void safety(void)
 {
     lab.phase = LAB_SAFETY;
     record_phase(PHASE_SAFETY, ALL);
-    workload_start();
     watcher_start();
     faults_begin();
+    if (lab.o.story != NULL) {
+        story_run(lab.o.story);
+        return;
+    }
+    workload_start();
     plan_start();
     world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
 }
@@ -407,6 +412,7 @@ bool lab_boot(const struct lab_options *o)
     plan_begin(o->scenario, o->log);
     vsys_begin();
     vnet_begin();
+    seam_begin(&o->crash);
     truth_begin();
     vguard_begin();
     data_begin();
@@ -461,6 +467,7 @@ void lab_end(void)
     written_end();
     opinions_end();
     permits_end();
+    seam_end();
     vnet_end();
     vsys_end();
     world_end();

@@ -8,9 +8,11 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/sim/marks.h"
 #include "chaos-tests/sim/options.h"
 #include "chaos-tests/sim/reduce.h"
 #include "chaos-tests/sim/runner.h"
+#include "chaos-tests/sim/sweep.h"
 
 /* Over all runs. */
 struct sum {
@@ -21,15 +23,6 @@ struct sum {
 };
 
 /* --- what a run was */
-
-static const struct {
-    const char *name;
-    const char *how_often;
-} marks[] = {
-#define K(name, how_often, text) {#name, #how_often},
-#include "core/marks.def"
-#undef K
-};
 
 static void print_line(const struct options *s, const struct run *r)
 {
@@ -43,7 +36,7 @@ static void print_line(const struct options *s, const struct run *r)
         (void)printf("    %s: at %.6f s %s\n", r->checker, (double)r->failed_ns / 1e9, r->failure);
     }
     if (s->find < MARKS && r->marks[s->find] > 0) {
-        (void)printf("    it comes by %s: %s\n", marks[s->find].name, r->again);
+        (void)printf("    it comes by %s: %s\n", mark_name(s->find), r->again);
     }
     if (!r->ok && !s->replays) {
         (void)printf("    again: %s\n", r->again);
@@ -85,21 +78,6 @@ static bool judged_all(const struct sum *sum)
     return true;
 }
 
-static void print_marks(const struct sum *sum)
-{
-    uint32_t never = 0;
-    for (size_t i = 0; i < MARKS; i++) {
-        (void)printf("mark %s %s %" PRIu64 "\n", marks[i].how_often, marks[i].name, sum->marks[i]);
-        never += sum->marks[i] == 0;
-    }
-    (void)printf("%d marks, %u never hit%s", MARKS, never, never == 0 ? "\n" : ":");
-    for (size_t i = 0; i < MARKS && never > 0; i++) {
-        if (sum->marks[i] == 0) {
-            (void)printf(" %s%s", marks[i].name, --never == 0 ? "\n" : "");
-        }
-    }
-}
-
 static void print_sum(const struct options *s, const struct sum *sum)
 {
     if (s->judged) {
@@ -111,7 +89,7 @@ static void print_sum(const struct options *s, const struct sum *sum)
                      judged_all(sum) ? "" : "FAILED: a checker had nothing to judge in any run\n");
     }
     if (s->marks) {
-        print_marks(sum);
+        marks_print(sum->marks);
     }
     (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", sum->runs,
                  sum->seconds / 3600, sum->failed);
@@ -126,7 +104,8 @@ static void print_sum_json(const struct sum *sum)
     }
     json_t *hit = json_object();
     for (size_t i = 0; i < MARKS; i++) {
-        (void)json_object_set_new(hit, marks[i].name, json_integer((json_int_t)sum->marks[i]));
+        (void)json_object_set_new(hit, mark_name((enum mark)i),
+                                  json_integer((json_int_t)sum->marks[i]));
     }
     print_object(json_pack("{s:I, s:f, s:I, s:o, s:o}", "seeds", (json_int_t)sum->runs,
                            "simulated_h", sum->seconds / 3600, "failed", (json_int_t)sum->failed,
@@ -240,7 +219,9 @@ int main(int argc, char **argv)
     static struct options s;
     struct sum sum = {0};
     int rc = options_read(&s, argc, argv);
-    if (rc < 0) {
+    if (rc < 0 && s.o.story != NULL && s.o.crash.n == 0) {
+        rc = sweep(&s);
+    } else if (rc < 0) {
         rc = run_all(&s, &sum);
         if (s.json) {
             print_sum_json(&sum);

@@ -24,6 +24,7 @@ struct options {
     bool stop;   /* At the first seed that finds something. */
     bool judged; /* A checker that judged nothing in any run is a failure. */
     bool json;
+    uint32_t every;     /* Of the calls of a sweep, one in so many. */
     bool marks;         /* Say how often each mark of core/marks.def was hit. */
     enum mark find;     /* No seed after the first that comes by it; MARKS: none. */
     const char *mutant; /* NULL: none. */

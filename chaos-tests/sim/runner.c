@@ -152,6 +152,11 @@ static void take_result(struct run *r)
     r->migrations = lab.migrations;
     r->entries = lab.applied;
     r->struck = lab.faults_struck;
+    for (uint32_t i = 0; i < RUN_HOSTS; i++) {
+        for (int s = 0; s < SEAMS; s++) {
+            r->calls[i][s] = seam_calls(i, (enum seam)s);
+        }
+    }
 }
 
 static void run_here(struct run *r)

@@ -13,6 +13,7 @@
 
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
@@ -113,26 +114,41 @@ static void ended(struct proc *p)
     restart_later(h, ms);
 }
 
+struct start {
+    struct vhost *h;
+    struct err e;
+    int rc;
+};
+
+static void start_daemon(void *ctx)
+{
+    struct start *s = ctx;
+    struct daemon_options o = options_of(s->h);
+    s->rc = daemon_start(s->h->daemon, &o, &s->e);
+}
+
 static void boot(struct vhost *h)
 {
-    struct err e = {0};
-    struct daemon_options o = options_of(h);
+    struct start s = {.h = h};
     h->proc = proc_new(&h->m, h->m.name);
     h->proc->ended = ended;
     h->proc->ctx = h;
     h->starts++;
     struct proc *before = proc_enter(h->proc);
     h->daemon = mem_new(1, sizeof *h->daemon);
-    int rc = daemon_start(h->daemon, &o, &e);
-    if (rc != 0) {
-        log_line(LOG_ERROR, "not_started", "code", err_name(e.code), "err", e.msg, NULL);
+    if (!seam_run(h->proc, start_daemon, &s)) {
+        proc_leave(before);
+        return;
+    }
+    if (s.rc != 0) {
+        log_line(LOG_ERROR, "not_started", "code", err_name(s.e.code), "err", s.e.msg, NULL);
     } else {
         log_line(LOG_INFO, "started", NULL);
         record_host(h->m.index, HOST_IS_UP);
         observe_jump(h->daemon->fsm);
     }
     proc_leave(before);
-    if (rc != 0) {
+    if (s.rc != 0) {
         bury(h, false);
         restart_later(h, h->restart_ms);
         return;

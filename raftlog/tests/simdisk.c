@@ -162,6 +162,9 @@ static int meet(struct simdisk *sd, uint32_t error_ppm)
         return ERR_IO;
     }
     sd->calls++;
+    if (sd->o.call != NULL) {
+        sd->o.call();
+    }
     if (sd->fault_at == 0 || --sd->fault_at > 0) {
         return by_chance(sd, error_ppm) ? ERR_IO : 0;
     }
