@@ -175,13 +175,15 @@ int member_restored(struct node *node, const struct node_snapshot *meta, struct 
 
 void member_tell_removed(struct node *node, uint64_t id)
 {
-    if (!drive_leading(node) || id == node->options.id ||
+    if (id == node->options.id || node->membership.committed_index == 0 ||
         conf_find(&node->membership.now, id) != NULL ||
         conf_find(&node->membership.committed, id) != NULL) {
         return;
     }
+    /* Whoever does not lead may know less than the other: it has no say but what is committed (term
+     * 0). The leader may be one whom the other does not know, and never speaks to. */
     struct buf *frame = node_frame(node);
-    msg_put_removed(frame, node->term, node->membership.committed_index);
+    msg_put_removed(frame, drive_leading(node) ? node->term : 0, node->membership.committed_index);
     node_send(node, id, frame);
 }
 

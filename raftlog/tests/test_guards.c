@@ -276,6 +276,26 @@ static void a_removed_member_with_a_newer_term_learns_it(void **state)
     sim_free(sim);
 }
 
+/* The leader is not in its reach, which another member is. */
+static void a_removed_member_learns_it_from_a_follower(void **state)
+{
+    struct sim *sim = script_new(5, 3, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    script_cut(sim, 2, 0x01, /*cut=*/true);
+    assert_int_equal(node_member_remove(leader->node, sim->hosts[2].id, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 2000 * MS);
+    assert_int_equal(leader->node->membership.committed.n, 2);
+    assert_true(node_removed(sim->hosts[2].node));
+    assert_false(node_removed(sim->hosts[1].node));
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 static void changes_are_refused_for_the_right_reason(void **state)
 {
     struct sim *sim = script_new(4, 3, 0);
@@ -353,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_refusal_tells_of_a_newer_term),
         cmocka_unit_test(a_removed_member_learns_it),
         cmocka_unit_test(a_removed_member_with_a_newer_term_learns_it),
+        cmocka_unit_test(a_removed_member_learns_it_from_a_follower),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
         cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),
     };
