@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -24,6 +25,7 @@ void evacuation_stop(struct apply *a,
         kv_fail(a->t, ERR_CORRUPT, "store: a host's evacuation is not there");
         return;
     }
+    MARK_IF(evacuation_lost, code == -ERR_LOST);
     op_end(a, &o, state, code, detail);
     h->evacuation = 0;
 }
@@ -85,6 +87,7 @@ static uint64_t begin(struct apply *a, const struct host *h, enum op_kind kind, 
 static bool can_begin(struct apply *a, const struct host *h)
 {
     if (h->evacuation != 0) {
+        MARK(evacuating_already);
         struct outcome *o = reject_state(a, "host", h->name, "evacuating", h->state);
         o->b = h->evacuation;
         return false;
@@ -152,6 +155,7 @@ void evacuation_count(struct apply *a, const struct op *child)
     o.failed = child->state == OP_DONE ? 0 : o.failed + 1;
     op_save(a, &o);
     if (o.failed >= EVACUATION_FAILURES) {
+        MARK(evacuation_failures);
         end_op_of_hosts(a, &o, OP_FAILED, child->code, child->subject);
     }
 }
@@ -207,6 +211,7 @@ void cmd_evacuation_end(struct apply *a, const void *record)
     }
     uint32_t left = rows_guests_on(a->t, h.name);
     if (c->code == 0 && left > 0) {
+        MARK(evacuation_not_over);
         struct outcome *out = reject(a, ERR_IN_USE, "host", h.name);
         out->a = left;
         return;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -45,6 +46,7 @@ static void end_open_op(struct apply *a, struct guest *g, const char *host)
     }
     bool wished = o.kind == OP_SHUTDOWN || o.kind == OP_DESTROY;
     if (migration_is_open(&o)) {
+        MARK(fenced_migration);
         abort_migration(a, &o, g, OP_FAILED, -ERR_LOST, host);
     } else {
         op_end(a, &o, wished ? OP_DONE : OP_FAILED, wished ? 0 : -ERR_LOST, wished ? "" : host);
@@ -57,8 +59,10 @@ static void free_guest(struct apply *a, const struct guest *old)
     struct guest g = *old;
     end_open_op(a, &g, old->host);
     if (g.want != WANT_OFF && is_protected(a, &g)) {
+        MARK(freed_pending);
         pend_guest(a, &g, EXIT_LOST, g.restart_delay_ms);
     } else {
+        MARK(freed_stopped);
         stop_guest(&g, EXIT_LOST);
     }
     save_guest(a, old, &g);
@@ -119,6 +123,7 @@ static bool is_under(struct apply *a, uint64_t term, const char *what, const cha
     if (term == a->term || MUTANT(fence_any_term)) {
         return true;
     }
+    MARK(fence_old_term);
     struct outcome *o = reject(a, ERR_STALE, what, name);
     (void)str_copy(o->detail, sizeof o->detail, "term");
     o->a = term;
@@ -135,6 +140,7 @@ static void hold(struct apply *a, struct host *h, const struct fence_budget *b)
         o->b = b->used;
         return;
     }
+    MARK(fence_held);
     h->held = true;
     save_host(a, h);
     emit_host(a, "host.held", h, "fence budget");
@@ -172,6 +178,7 @@ void cmd_host_lease_over(struct apply *a, const void *record)
     }
     const struct fence_budget b = rows_fence_budget(a->t, &a->f->pool, a->now_ms);
     if (h.fenced || b.used < b.limit) { /* Once more is not one more. */
+        MARK(fenced_lease);
         fence(a, &h, /*all=*/false, /*counts=*/true, "lease");
     } else {
         hold(a, &h, &b);
@@ -184,6 +191,7 @@ static bool is_of_daemon(struct apply *a, const struct host *h, uint64_t incarna
     if (incarnation == h->incarnation) {
         return true;
     }
+    MARK(word_of_old_daemon);
     struct outcome *o = reject(a, ERR_STALE, "host", h->name);
     (void)str_copy(o->detail, sizeof o->detail, "incarnation");
     o->a = incarnation;
@@ -244,6 +252,7 @@ void cmd_host_release(struct apply *a, const void *record)
         (void)reject_state(a, "host", h.name, "fenced", h.state);
         return;
     }
+    MARK(fenced_released);
     fence(a, &h, /*all=*/false, /*counts=*/false, "released");
 }
 

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -151,6 +152,7 @@ void cmd_host_remove(struct apply *a, const void *record)
         return;
     }
     if (a->f->sys.hosts <= 1) {
+        MARK(last_host_kept);
         (void)reject_state(a, "host", h.name, "last", h.state);
         return;
     }
@@ -260,6 +262,7 @@ void cmd_host_report(struct apply *a, const void *record)
     (void)str_copy(h.driver, sizeof h.driver, c->driver);
     (void)str_copy(h.migrate_address, sizeof h.migrate_address, c->migrate_address);
     (void)str_copy(h.version, sizeof h.version, c->version);
+    MARK_IF(fenced_back, h.fenced);
     set_free(&h);
     set_host_state(a, &h, HOST_UP);
     save_host(a, &h);
@@ -298,6 +301,7 @@ static void end_waiting(struct apply *a, const char *host)
         }
         struct guest g = old;
         if (o.kind == OP_MIGRATE) {
+            MARK(down_migration);
             abort_migration(a, &o, &g, OP_FAILED, -ERR_LOST, host);
         } else {
             op_end(a, &o, OP_FAILED, -ERR_LOST, host);
@@ -316,6 +320,7 @@ void cmd_host_seen(struct apply *a, const void *record)
         return;
     }
     if (c->up && h.state == HOST_UP && h.held) { /* It has a lease again. */
+        MARK(held_freed);
         set_free(&h);
     } else if (c->up && h.state == HOST_DOWN) {
         set_free(&h);
@@ -341,6 +346,7 @@ void cmd_host_renew(struct apply *a, const void *record)
         return;
     }
     h.raft_id = a->f->pool.next_raft_id++;
+    MARK(renewed);
     h.incarnation = 0;
     evacuation_stop(a, &h, OP_FAILED, -ERR_LOST, h.name);
     set_host_state(a, &h, HOST_JOINING);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -57,6 +58,7 @@ void cmd_migrate_switch(struct apply *a, const void *record)
         return;
     }
     if (!migration_is_open(&o) || o.phase != OP_PHASE_TRANSFER) {
+        MARK(switch_too_late);
         reject_phase(a, &o);
         return;
     }
@@ -98,6 +100,8 @@ void cmd_migrate_abort(struct apply *a, const void *record)
         return;
     }
     struct guest g = old;
+    MARK_IF(aborted_prepare, o.phase == OP_PHASE_PREPARE);
+    MARK_IF(aborted_transfer, o.phase == OP_PHASE_TRANSFER);
     bool cancelled = c->code == 0 || c->code == -ERR_CANCELLED;
     abort_migration(a, &o, &g, cancelled ? OP_CANCELLED : OP_FAILED,
                     cancelled ? -ERR_CANCELLED : c->code, c->detail);

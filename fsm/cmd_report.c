@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -62,6 +63,7 @@ static void fail_guest(struct report *r, uint32_t code)
 
 static void unexpected(struct report *r)
 {
+    MARK(report_unexpected);
     (void)reject_state(r->a, "guest", r->old.name, "report", r->old.state);
 }
 
@@ -73,6 +75,7 @@ static void run_again(struct report *r)
     struct guest *g = &r->g;
     g->run_epoch = MUTANT(epoch_kept) ? g->run_epoch : give_epoch(r->a);
     g->state = GUEST_STARTING;
+    MARK(run_again);
     g->restarts++;
     g->changed = false;
     g->guarded = is_protected(r->a, g);
@@ -100,6 +103,7 @@ static void run_later(struct report *r, uint64_t wait_ms)
     struct guest *g = &r->g;
     end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
     g->restarts++;
+    MARK(run_later);
     pend_guest(r->a, g, g->exit, wait_ms);
     (void)str_copy(g->detail, sizeof g->detail, r->c->detail);
     save(r, "guest.pending", enum_exit_reason.names[g->exit]);
@@ -133,6 +137,7 @@ static void exited_by_itself(struct report *r)
         g->restarts = 0;
     }
     if (migration_is_open(&r->op)) {
+        MARK(exit_migration);
         abort_migration(r->a, &r->op, g, OP_FAILED, code_or(r, ERR_CRASHED), r->c->detail);
     } else if (op_is(r, OP_START) && !died) {
         end_op(r, OP_DONE, 0);
@@ -149,6 +154,7 @@ static void exited_by_itself(struct report *r)
     }
     end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
     if (what == ON_EXIT_RESTART) {
+        MARK(restarts_spent);
         fail_guest(r, code_or(r, ERR_CRASHED));
         save(r, "guest.failed", enum_exit_reason.names[g->exit]);
     } else if (what == ON_EXIT_PRESERVE) {

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "fsm/apply.h"
@@ -21,6 +22,7 @@ void cmd_pool_restart(struct apply *a, const void *record)
     struct guest nobody = {.run_epoch = 0};
     bool leave = c->guests[0] == '\0' || strcmp(c->guests, "leave") == 0;
     if (pool->restart != 0) {
+        MARK(restart_twice);
         struct outcome *o = reject_state(a, "pool", pool->name, "restarting", 0);
         o->b = pool->restart;
         return;
@@ -68,9 +70,11 @@ static void begin_host(struct apply *a, struct op *o, const struct host *h)
 static void end_host(struct apply *a, struct op *o, struct host *h)
 {
     if (strcmp(o->dst, h->name) != 0 || h->incarnation == o->src_epoch || h->state != HOST_UP) {
+        MARK(restart_turn);
         (void)reject_state(a, "host", h->name, "turn", h->state);
         return;
     }
+    MARK(restart_step);
     memset(o->dst, 0, sizeof o->dst);
     o->moved++;
     op_save(a, o);

@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -99,6 +100,7 @@ int fsm_open(struct fsm **ret, const struct fsm_options *options, bool *ret_rebu
     f->hashes = mem_new(HASHES_KEPT, sizeof *f->hashes);
     rc = reload(f, e);
     if (rc == ERR_CORRUPT) {
+        MARK(store_emptied);
         *ret_rebuilt = true;
         rc = fsm_reset(f, e);
     }
@@ -324,6 +326,7 @@ int fsm_apply(struct fsm *f,
     ret->request = en.request;
     struct outcome first;
     if (!MUTANT(request_twice) && request_find(f->txn, &en.request, &first)) {
+        MARK(request_repeated);
         ret->first = false;
         ret->outcome = first;
         return advance(f, in->index, e);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "hvdriver/sim.h"
@@ -144,6 +145,7 @@ static void incoming_started(uv_timer_t *timer)
     if (sim_stream_listen(c, req, &e) != 0) {
         struct hv *hv = c->hv;
         c->req = NULL;
+        MARK(not_listening);
         sim_end(c, HV_EXIT_INCOMING, e.msg);
         hv_fail(hv, req, &e);
         return;
@@ -233,6 +235,7 @@ void sim_migrated(struct sim_copy *c, const struct err *e)
     struct hv_req *req = c->migrate;
     struct hv_req *cancel = c->cancel;
     struct hv *hv = c->hv;
+    MARK_IF(stream_resumed, e->code != 0);
     c->migrate = NULL;
     c->cancel = NULL;
     enum hv_state state = e->code == 0 ? HV_DEPARTED : c->was_running ? HV_RUNNING : HV_PAUSED;
@@ -300,6 +303,7 @@ static void do_cancel(struct sim_copy *c, struct hv_req *req)
     }
     struct err e;
     (void)err_set(&e, ERR_CANCELLED, "the migration was cancelled");
+    MARK(migration_cancelled);
     c->cancel = req;
     sim_stream_stop(c);
     sim_migrated(c, &e);
@@ -328,9 +332,11 @@ static void sim_begin(struct hv *hv, struct hv_req *req)
     struct err e;
     world(hv)->fail[req->op] = 0;
     if (fail == ERR_TIMEOUT) {
+        MARK(request_hangs);
         return; /* Hangs until its deadline. */
     }
     if (fail != 0) {
+        MARK(request_fails);
         (void)err_set(&e, fail, "a fault of the simulation");
         hv_fail(hv, req, &e);
         return;
@@ -467,6 +473,7 @@ static bool catch_up(struct sim_copy *c, const char **ret_detail)
     case HV_DEPARTED:
     case HV_PANICKED: return true;
     }
+    MARK_IF(ended_unwatched, c->shutdown_ms != 0 && c->shutdown_ms <= sim_now());
     *ret_detail = "it ended while no daemon watched";
     return c->shutdown_ms == 0 || c->shutdown_ms > sim_now();
 }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 
 #define STATES (HV_PANICKED + 1)
@@ -72,6 +73,7 @@ static struct migration_answer give_up(enum migration_step step, int code, const
 static struct migration_answer abort_for(const struct err *why)
 {
     if (why != NULL && why->code != 0) {
+        MARK(stream_failed);
         return give_up(MIGRATION_ABORT, why->code, why->msg);
     }
     return give_up(MIGRATION_ABORT, ERR_HYPERVISOR, "the stream ended without success");
@@ -80,6 +82,7 @@ static struct migration_answer abort_for(const struct err *why)
 /* Not CANCELLED: nobody asked for it. A retry of the migration may well succeed. */
 static struct migration_answer abort_restarted(void)
 {
+    MARK(source_restarted);
     return give_up(MIGRATION_ABORT, ERR_CLOSED, "the source's daemon was restarted meanwhile");
 }
 
@@ -136,6 +139,7 @@ static struct migration_answer target_listens(const struct migration_facts *f)
     if (f->preparing) {
         return answer(MIGRATION_WAIT);
     }
+    MARK_IF(address_forgotten, !f->address_known);
     /* A copy whose address is not known was made by an earlier run; nobody can reach it. */
     return answer(f->address_known ? MIGRATION_PREPARED : MIGRATION_DESTROY);
 }
@@ -185,6 +189,7 @@ static struct migration_answer step_of(enum row row, const struct migration_fact
 struct migration_answer migration_source(const struct migration_facts *f)
 {
     assert(f->op->phase == OP_PHASE_PREPARE || f->op->phase == OP_PHASE_TRANSFER);
+    MARK_IF(source_departed, f->copy == HV_DEPARTED);
     const enum row *rows = f->op->phase == OP_PHASE_PREPARE ? source_prepare : source_transfer;
     return step_of(rows[f->copy], f);
 }
@@ -195,6 +200,7 @@ struct migration_answer migration_target(const struct migration_facts *f)
     if (MUTANT(switch_before_commit) && f->copy == HV_ARRIVED) {
         return answer(MIGRATION_UNPAUSE);
     }
+    MARK_IF(target_gone, f->op->phase == OP_PHASE_TRANSFER && f->copy == HV_GONE);
     const enum row *rows = f->op->phase == OP_PHASE_PREPARE ? target_prepare : target_transfer;
     return step_of(rows[f->copy], f);
 }
@@ -202,5 +208,7 @@ struct migration_answer migration_target(const struct migration_facts *f)
 struct migration_answer migration_owner(const struct migration_facts *f)
 {
     assert(f->op->phase == OP_PHASE_SWITCHED);
+    MARK_IF(switched_arrived, f->copy == HV_ARRIVED);
+    MARK_IF(switched_gone, f->copy == HV_GONE);
     return step_of(owner_switched[f->copy], f);
 }

@@ -4,6 +4,7 @@
  * the cache or the disk and cut into frames. What is over APPEND_BYTES is not sent: the member will
  * refuse the next append, which does not fit to what it got, and the core goes on from there. */
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -21,6 +22,7 @@ int drive_entry(struct node *node, uint64_t index, struct node_entry *ret, struc
     if (cache_get(&node->cache, index, ret)) {
         return 0;
     }
+    MARK(entry_from_disk);
     size_t start = hold->len;
     int rc = node->options.io.read(node->options.io.ctx, index, ret, hold);
     if (rc != 0) {
@@ -62,22 +64,38 @@ static uint32_t gather(struct node *node,
     return n;
 }
 
+/* A change after which this member alone votes counts when it is on the own disk, whoever else has
+ * it. Nobody else gets it before: if it is lost here, one who has it would neither stand, being no
+ * voter by it, nor vote for this member, whose log would be the shorter one. */
+static uint64_t last_to_send(const struct node *node)
+{
+    const struct membership *ms = &node->membership;
+    uint64_t change = ms->pending_n == 0 ? 0 : ms->pending[ms->pending_n - 1];
+
+    if (change <= node->persisted || conf_voters(&ms->now) > 1) {
+        return UINT64_MAX;
+    }
+    return change - 1;
+}
+
 void append_send(struct node *node, struct peer *peer, const struct core_message *m)
 {
     CLEANUP(cleanup_free) struct node_entry *entries = NULL;
     CLEANUP(buf_done) struct buf hold = {0};
     struct core_message part = *m;
+    uint64_t last = max_u64(last_to_send(node), m->append.prev_index);
+    uint32_t n = (uint32_t)min_u64(m->append.n, last - m->append.prev_index);
     size_t bytes = 0;
     uint32_t done = 0;
 
-    if (m->append.n > 0) {
-        entries = mem_new(min_u64(m->append.n, FRAME_ENTRIES), sizeof *entries);
+    MARK_IF(only_vote_waits, n < m->append.n);
+    if (n > 0) {
+        entries = mem_new(min_u64(n, FRAME_ENTRIES), sizeof *entries);
     }
     do {
         buf_clear(&hold);
         part.append.entries = entries;
-        part.append.n =
-            gather(node, m->append.prev_index + done + 1, m->append.n - done, entries, &hold);
+        part.append.n = gather(node, m->append.prev_index + done + 1, n - done, entries, &hold);
         if (part.append.n == 0 && done > 0) {
             break;
         }
@@ -90,7 +108,7 @@ void append_send(struct node *node, struct peer *peer, const struct core_message
             part.append.prev_index = entries[part.append.n - 1].index;
             part.append.prev_term = entries[part.append.n - 1].term;
         }
-    } while (part.append.n > 0 && done < m->append.n && bytes < APPEND_BYTES);
+    } while (part.append.n > 0 && done < n && bytes < APPEND_BYTES);
     peer->step = node->steps;
     peer->told_commit =
         max_u64(peer->told_commit, min_u64(m->append.commit, m->append.prev_index + done));
@@ -119,6 +137,7 @@ void append_written(struct node *node, const struct node_entry *entries, uint32_
 
     for (uint32_t i = 0; i < w->n; i++) {
         struct write *old = &w->ring[(w->first + i) % w->cap];
+        MARK_IF(write_overtaken, old->valid >= cut);
         old->valid = min_u64(old->valid, cut - 1);
     }
     if (w->n == w->cap) {

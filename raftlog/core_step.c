@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 /* The version whose behaviour was verified; CMake pins the package. */
@@ -219,11 +220,13 @@ void core_message(const struct core *core, uint32_t i, struct core_message *ret)
     case RAFT_APPEND_ENTRIES_RESULT:
         ret->type = CORE_APPEND_RESULT;
         ret->term = m->append_entries_result.term;
+        MARK_IF(append_refused, m->append_entries_result.rejected != 0 && !core->refuses_old_term);
         ret->append_result.rejected = m->append_entries_result.rejected;
         /* The core leaves it unset when it refuses a message of an old term: nothing of the stack
          * may go out to others. */
         ret->append_result.last_index =
             core->refuses_old_term ? 0 : m->append_entries_result.last_log_index;
+        MARK_IF(old_term_refused, core->refuses_old_term);
         ret->append_result.disk_full = m->append_entries_result.capacity == 0;
         break;
     case RAFT_REQUEST_VOTE:
@@ -240,9 +243,14 @@ void core_message(const struct core *core, uint32_t i, struct core_message *ret)
         /* The core names the term that was asked about even where it refuses because its own is
          * newer. A member with the longer log and the older term would never learn: neither could
          * be elected. */
+        MARK_IF(prevote_newer_term,
+                m->request_vote_result.pre_vote && !m->request_vote_result.vote_granted &&
+                    m->request_vote_result.term < raft_current_term(&core->raft));
         if (m->request_vote_result.pre_vote && !m->request_vote_result.vote_granted) {
             ret->term = max_u64(ret->term, raft_current_term(&core->raft));
         }
+        MARK_IF(vote_refused,
+                !m->request_vote_result.pre_vote && !m->request_vote_result.vote_granted);
         ret->vote_result.granted = m->request_vote_result.vote_granted;
         ret->vote_result.pre = m->request_vote_result.pre_vote;
         ret->vote_result.disk_full = m->request_vote_result.capacity == 0;

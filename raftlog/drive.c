@@ -7,6 +7,7 @@
 
 /* NOLINTBEGIN(misc-no-recursion) */
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -47,6 +48,7 @@ static int take_entries(struct node *node, const struct core_update *update, str
     uint64_t first = update->entries[0].index;
 
     if (first <= node->cache.last) {
+        MARK(log_truncated);
         cache_truncate(&node->cache, first);
         int rc = member_truncated(node, first, e);
         if (rc != 0) {

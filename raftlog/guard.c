@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mp.h"
 #include "core/util.h"
 
@@ -187,6 +188,7 @@ int guard_start(struct guard *g, uint64_t nonce, struct err *e)
 {
     struct guard_record *r = &g->record;
     if (!r->told && r->incarnation > 0) {
+        MARK(start_not_told);
         return 0;
     }
     r->incarnation++;
@@ -251,6 +253,7 @@ int guard_check_peer(struct guard *g,
         return g->unsaved ? save(g, e) : 0;
     }
     if (p != NULL && incarnation <= p->incarnation) {
+        MARK(old_directory);
         return err_set(
             e, ERR_REFUSED,
             "member %llu is at start number %llu, but start number %llu was seen: its data "
@@ -258,6 +261,7 @@ int guard_check_peer(struct guard *g,
             (unsigned long long)raft_id, (unsigned long long)incarnation,
             (unsigned long long)p->incarnation);
     }
+    MARK_IF(start_remembered, p != NULL);
     if (p != NULL || r->n_peers == GUARD_PEERS) {
         forget(r, p != NULL ? i : 0);
     }

@@ -1,5 +1,6 @@
 #include "raftlog/install.h"
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -92,6 +93,7 @@ int node_snapshot_taken(struct node *node, uint64_t job, int code, uint64_t now_
     }
     in->taking = false;
     if (code != 0) {
+        MARK(snapshot_not_taken);
         in->retry_ms = node->now_ms + RETRY_TAKE_MS;
         return 0;
     }
@@ -103,6 +105,7 @@ int node_snapshot_taken(struct node *node, uint64_t job, int code, uint64_t now_
     if (rc != 0) {
         return rc;
     }
+    MARK(snapshot_taken);
     meta_set(&in->newest, &in->taking_meta.s);
     node->cache.snapshot_index = index;
     node->cache.snapshot_term = in->newest.s.term;
@@ -172,6 +175,7 @@ int node_snapshot_sent(struct node *node,
         return 0;
     }
     peer->transfer.active = false;
+    MARK_IF(snapshot_not_sent, code != 0);
     peer->transfer.sends += code == 0 ? 1 : 0;
     peer->transfer.sent_ms = code == 0 ? node->now_ms : 0;
     peer->transfer.broke_ms = code == 0 ? 0 : node->now_ms;
@@ -229,6 +233,7 @@ int install_begin(struct node *node, const struct node_snapshot *meta)
     struct install *in = &node->install;
 
     if (in->taking) {
+        MARK(snapshot_overtaken);
         in->taking = false;
         node->options.io.snapshot_cancel(node->options.io.ctx, in->job);
     }
@@ -251,6 +256,7 @@ int node_snapshot_restored(struct node *node, uint64_t index, uint64_t now_ms, s
     if (!in->restoring || index != in->restoring_meta.s.index) {
         return err_set(e, ERR_INTERNAL, "a snapshot was restored that nobody asked for");
     }
+    MARK(snapshot_installed);
     in->restoring = false;
     in->bytes_since = 0;
     meta_set(&in->newest, &in->restoring_meta.s);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -107,6 +108,7 @@ int member_truncated(struct node *node, uint64_t index, struct err *e)
     if (ms->pending_n == 0 || ms->pending[ms->pending_n - 1] < index) {
         return 0;
     }
+    MARK(change_truncated);
     while (ms->pending_n > 0 && ms->pending[ms->pending_n - 1] >= index) {
         ms->pending_n--;
     }
@@ -173,13 +175,15 @@ int member_restored(struct node *node, const struct node_snapshot *meta, struct 
 
 void member_tell_removed(struct node *node, uint64_t id)
 {
-    if (!drive_leading(node) || id == node->options.id ||
+    if (id == node->options.id || node->membership.committed_index == 0 ||
         conf_find(&node->membership.now, id) != NULL ||
         conf_find(&node->membership.committed, id) != NULL) {
         return;
     }
+    /* Whoever does not lead may know less than the other: it has no say but what is committed (term
+     * 0). The leader may be one whom the other does not know, and never speaks to. */
     struct buf *frame = node_frame(node);
-    msg_put_removed(frame, node->term, node->membership.committed_index);
+    msg_put_removed(frame, drive_leading(node) ? node->term : 0, node->membership.committed_index);
     node_send(node, id, frame);
 }
 
@@ -187,11 +191,17 @@ void member_told_removed(struct node *node, uint64_t term, uint64_t conf_index)
 {
     struct membership *ms = &node->membership;
 
-    /* A leader of before this member came knows nothing of it. */
-    if (term < node->term || conf_index <= ms->committed_index || ms->committed_index == 0) {
+    /* A leader of before this member came knows nothing of it. But where this member knows itself
+     * in a configuration before the one that is told, which is committed, it came and went between
+     * them: numbers are given once. Its own term may be any then, for nobody heard it any more. */
+    bool was_in = conf_find(&ms->now, node->options.id) != NULL && conf_index > ms->now_index;
+    if ((term < node->term && !was_in) || conf_index <= ms->committed_index ||
+        ms->committed_index == 0) {
         return;
     }
+    MARK_IF(removed_later_term, term < node->term);
     if (!ms->removed) {
+        MARK(removed_told);
         ms->removed = true;
         node_changed(node);
     }
@@ -342,6 +352,7 @@ static bool everybody_has_the_last(struct node *node, const struct conf *next)
             have++;
         } else if (!has && (m->role == RAFTLOG_VOTER || member_is_voter(node, m->id)) &&
                    !is_lost(node, m->id)) {
+            MARK(change_waits);
             return false;
         }
     }
@@ -505,6 +516,7 @@ void node_stop(struct node *node, uint64_t now_ms)
     if (heir == 0) {
         ms->stop_until_ms = node->now_ms;
     } else if (!ms->handing_over) {
+        MARK(handed_over_stop);
         hand_over(node, heir);
     }
     node->dirty = true;
@@ -520,6 +532,7 @@ static int hand_over_flush(struct node *node, struct err *e)
         return 0;
     }
     if (node->now_ms >= ms->hand_over_until_ms) {
+        MARK(hand_over_failed);
         ms->handing_over = false;
         node->dirty = true;
         return 0;
@@ -563,12 +576,14 @@ void member_tick(struct node *node)
     node->dirty = node->dirty || ms->handing_over || ms->stopping || change->wanted;
     if (change->wanted && change->submitted == 0 &&
         node->now_ms - change->progress_ms > PATIENCE_MS) {
+        MARK(change_given_up);
         change->wanted = false;
         node_changed(node);
     }
     if (node->disk_full && node->state == CORE_LEADER && !ms->handing_over) {
         uint64_t heir = best_heir(node, /*with_room=*/true);
         if (heir != 0) {
+            MARK(handed_over_full);
             hand_over(node, heir);
         }
     }

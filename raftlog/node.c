@@ -396,6 +396,7 @@ int node_connected(struct node *node, uint64_t member, uint64_t now_ms, struct e
         propose_resend(node);
         reads_restart(node);
     }
+    member_tell_removed(node, member); /* It may have nothing to say. */
     node_changed(node);
     node->dirty = true;
     return 0;

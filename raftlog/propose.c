@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -129,6 +130,7 @@ static int admission(const struct node *node, const struct raftlog_proposal *p)
         return ERR_CLOSED;
     }
     if (node->disk_full) {
+        MARK(proposal_no_space);
         return ERR_NO_SPACE;
     }
     if (node->propose.n >= PENDING_MAX || node->propose.bytes + p->len > PENDING_BYTES) {
@@ -203,6 +205,7 @@ void propose_resend(struct node *node)
     if (pr->sent.first == NULL) {
         return;
     }
+    MARK(proposals_again);
     for (struct pending *w = pr->sent.first; w != NULL; w = w->next) {
         w->sent_ms = 0;
     }
@@ -225,8 +228,10 @@ static void expire(struct node *node, struct pending_queue *q)
     for (struct pending *w = q->first; w != NULL; w = next) {
         next = w->next;
         if (node->now_ms >= w->p->deadline_at_ms) {
+            MARK(proposal_expired);
             finish(node, q, w, ERR_TIMEOUT);
         } else if (clocks_adrift(node, w->p->adrift_ms)) {
+            MARK(proposal_adrift);
             finish(node, q, w, w->sends == 0 ? ERR_NO_QUORUM : ERR_TIMEOUT);
         }
     }
@@ -243,6 +248,7 @@ void propose_tick(struct node *node)
     for (struct pending *w = pr->sent.first; w != NULL && node->state != CORE_LEADER; w = next) {
         next = w->next;
         if (node->now_ms - w->sent_ms >= STALE_MS) {
+            MARK(proposal_stale);
             unsend(pr, w);
         }
     }
@@ -259,6 +265,7 @@ void propose_refused(struct node *node, uint64_t ticket, int code)
         }
         w->sends--;
         if (w->sends == 0 && code != ERR_NOT_LEADER) {
+            MARK(proposal_refused);
             finish(node, &pr->sent, w, code);
         } else {
             unsend(pr, w);
@@ -299,6 +306,7 @@ void propose_forwarded(struct node *node, uint64_t from, const struct msg *m)
             code = ERR_BUSY;
         }
         if (code != 0) {
+            MARK(forward_refused);
             refuse(node, from, item->ticket, code);
             continue;
         }
@@ -379,6 +387,7 @@ static int submit(struct node *node, bool *ret_refused, struct err *e)
     int rc = n == 0 ? 0 : drive_submit(node, entries, n, e);
     if (rc == ERR_NOT_LEADER) {
         /* Nothing was appended. */
+        MARK(submit_refused);
         for (struct forward *f = taken; f != NULL; f = f->next) {
             refuse(node, f->from, f->ticket, rc);
         }

@@ -101,6 +101,7 @@ struct raftlog_options {
     uint64_t snapshot_entries;  /* Entries between snapshots. Default 50,000. */
     uint64_t snapshot_trailing; /* Entries kept behind one. Default 10,000. */
     uint64_t segment_bytes;     /* Default 8 MiB. */
+    uint64_t cache_bytes;       /* Of entries held in memory. Default 8 MiB. */
     uint64_t ballast_bytes; /* Room kept to be able to say that the disk is full. Default 16 MiB. */
     struct raftlog_machine machine;
     /* Told from the loop: */

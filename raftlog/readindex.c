@@ -1,5 +1,6 @@
 #include "raftlog/readindex.h"
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -130,8 +131,10 @@ static void expire(struct node *node, struct read_queue *q)
     for (struct raftlog_read *r = q->first; r != NULL; r = next) {
         next = r->next;
         if (clocks_adrift(node, r->adrift_ms)) {
+            MARK(read_adrift);
             finish(node, q, r, ERR_NO_QUORUM);
         } else if (node->now_ms >= r->deadline_at_ms) {
+            MARK(read_expired);
             bool leader = clocks_leader(node) != 0 && !clocks_leader_is_gone(node);
             finish(node, q, r, leader ? ERR_TIMEOUT : ERR_NO_QUORUM);
         }
@@ -179,10 +182,12 @@ void reads_tick(struct node *node)
     expire(node, &rd->asked);
     expire(node, &rd->waiting);
     if (rd->rounds_n > 0 && node->now_ms - rd->probed_ms >= again) {
+        MARK(probe_again);
         probe(node);
     }
     if (node->state != CORE_LEADER && rd->asked.first != NULL &&
         node->now_ms - rd->asked_ms >= again) {
+        MARK(read_asked_again);
         ask_anew(node);
     }
     node->dirty = node->dirty || rd->fresh.first != NULL || rd->asks != NULL;

@@ -1,5 +1,6 @@
 /* Messages from other members. */
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/node_impl.h"
@@ -79,6 +80,7 @@ static int step_append(struct node *node, const struct core_message *m, struct e
         if (m->append.entries[i].type != NODE_CHANGE) {
             continue;
         }
+        MARK_IF(change_split, m->append.n > 1);
         int rc = step_before_change(node, m, from, i, e);
         if (rc != 0) {
             return rc;
@@ -100,6 +102,7 @@ static void skip_snapshotted(const struct node *node, struct core_append *a)
 {
     const struct cache *c = &node->cache;
     if (a->prev_index + 1 < c->first) {
+        MARK(before_snapshot);
         uint64_t known = c->snapshot_index - a->prev_index;
         uint32_t skip = (uint32_t)min_u64(known, a->n);
         a->entries += skip;
@@ -133,6 +136,7 @@ static int on_vote(struct node *node, struct core_message *m, struct err *e)
      * candidate waited. What matters is whether this member still hears a leader. */
     if (node->state == CORE_FOLLOWER && member_is_voter(node, m->peer) &&
         clocks_leader_is_gone(node)) {
+        MARK(vote_early);
         m->vote.disrupt = true;
     }
     return step_message(node, m, e);
@@ -217,6 +221,7 @@ int node_receive(struct node *node,
     }
     peer->heard_ms = node->now_ms;
     if (conf_find(&node->membership.now, from) == NULL) {
+        MARK(stranger_heard);
         member_tell_removed(node, from);
     }
     int rc = dispatch(node, from, &m, e);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -54,6 +55,7 @@ static void append_done(struct wal_append *wal, int code)
     uint64_t valid = a->valid;
     if (code == ERR_NO_SPACE) {
         a->stalled = true;
+        MARK(append_stalled);
         rl->stalled = true;
         rl_wake(rl);
         return;
@@ -63,6 +65,7 @@ static void append_done(struct wal_append *wal, int code)
         return;
     }
     if (code != 0) {
+        MARK(log_failed);
         /* The entries are in the node's memory and are not durable here. There is no taking them
          * back, so this member starts again from what is on its disk. */
         append_failed(rl, code);
@@ -114,6 +117,7 @@ void rl_append(void *ctx, const struct node_entry *entries, uint32_t n)
         old->valid = min_u64(old->valid, before);
     }
     if (!guard_lower(&rl->guard, before)) {
+        MARK(record_lowered);
         wal_hold(rl->wal, WAL_HOLD_GUARD,
                  true); /* Until the guard record says the lower index, on disk. */
         guard_save_soon(&rl->guard);

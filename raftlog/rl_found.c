@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -125,6 +126,7 @@ static int node_begin(struct raftlog *rl, const struct node_recovered *r, struct
         .heartbeat_ms = rl->opt.heartbeat_ms,
         .snapshot_entries = rl->opt.snapshot_entries,
         .snapshot_trailing = rl->opt.snapshot_trailing,
+        .cache_bytes = rl->opt.cache_bytes,
         .seed = SEED_OF(rl),
         .mutants = MUTANT(read_without_proof) ? NODE_MUTANT_READ_NO_PROBE
                    : MUTANT(ack_on_append)    ? NODE_MUTANT_ACK_ON_APPEND
@@ -224,7 +226,11 @@ static int restart_log(struct raftlog *rl, uint64_t index, uint64_t term, struct
         struct restart_only *r = mem_new(1, sizeof *r);
         r->rl = rl;
         r->wal = (struct wal_append){.done = restarted};
-        wal_restart(rl->wal, &r->wal, index, term);
+        rc = wal_restart(rl->wal, &r->wal, index, term);
+        if (rc != 0) {
+            free(r);
+            return err_set(e, rc, "begin the log anew: %s", err_text(rc));
+        }
     }
     return rc;
 }
@@ -284,6 +290,7 @@ static int recover_member(struct raftlog *rl, struct err *e)
     rc = rc == 0 ? log_open(rl, /*create=*/false, &l, e) : rc;
     rc = rc == 0 ? snap_newest(rl->disk, &rl->guard.record.pool, &found, m, e) : rc;
     if (rc == 0 && found.damaged > 0) {
+        MARK(snapshot_damaged);
         log_line(LOG_WARN, "snapshot_damaged", "file", found.damaged_name, "err", found.why.msg,
                  NULL);
     }
@@ -326,6 +333,7 @@ static int set_aside(struct raftlog *rl, struct err *e)
     for (unsigned i = 1; i <= ASIDE_MAX; i++) {
         (void)snprintf(to, sizeof to, "%s.refused-%u", rl->dir, i);
         if (lstat(to, &st) != 0 && errno == ENOENT) {
+            MARK(directory_aside);
             if (rename(rl->dir, to) != 0) {
                 return err_sys(e, ERR_IO, errno, "set %s aside", rl->dir);
             }
@@ -370,6 +378,7 @@ int rl_recover(struct raftlog *rl, struct err *ret_refused, struct err *e)
 
 void rl_condemn(struct raftlog *rl, const char *why)
 {
+    MARK(directory_condemned);
     struct disk_file *f = NULL;
     struct err e = {0};
     int rc = disk_open(rl->disk, CONDEMNED, DISK_CREATE, &f, &e);

@@ -3,12 +3,16 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
 
 /* A blank host that does not become ours in this time is asked again by the controller. */
 #define ADDING_MS 10000u
+
+/* Long enough for a dial and its answer. */
+#define LINGER_MS 2000u
 
 struct rl_peer *rl_peer_find(struct raftlog *rl, uint64_t raft_id)
 {
@@ -63,15 +67,29 @@ static void peer_judge(struct raftlog *rl, struct rl_peer *p, bool reset)
     rl_wake(rl);
 }
 
-/* Dial every member of the configuration, the one being added, and whoever dialled us. */
+/* Every member of the configuration, the one being added, and whoever dialled us. Where no leader
+ * is in reach, those who dialled stay for a while: they hang up on an old copy of our directory,
+ * and on a member that is none any more, and say so only when they are dialled. */
+static bool is_wanted(struct raftlog *rl, const struct rl_peer *p)
+{
+    struct raftlog_status st = {0};
+    if (p->raft_id == 0 || p->in_conf || p->in_up || p->raft_id == rl->adding_id) {
+        return p->raft_id != 0;
+    }
+    if (rl->node != NULL) {
+        node_status(rl->node, &st);
+    }
+    return st.adrift_ms > 0 && p->heard_ms != 0 && rl_now_ms(rl) - p->heard_ms < LINGER_MS;
+}
+
 static void targets_set(struct raftlog *rl)
 {
     struct peers_target t[LIMIT_HOSTS];
     uint32_t n = 0;
     for (uint32_t i = 0; i < RL_PEERS && n < LIMIT_HOSTS; i++) {
         const struct rl_peer *p = &rl->peer[i];
-        bool adding = p->raft_id != 0 && p->raft_id == rl->adding_id;
-        if (p->raft_id != 0 && (p->in_conf || p->in_up || adding)) {
+        bool adding = p->raft_id == rl->adding_id;
+        if (is_wanted(rl, p)) {
             t[n] = (struct peers_target){.raft_id = p->raft_id, .adopt = adding && !p->in_conf};
             (void)str_copy(t[n].address, sizeof t[n].address, p->address);
             n++;
@@ -103,7 +121,7 @@ void rl_net_members(struct raftlog *rl)
     }
     for (uint32_t i = 0; i < RL_PEERS; i++) {
         struct rl_peer *p = &rl->peer[i];
-        if (p->raft_id != 0 && !p->in_conf && !p->in_up && p->raft_id != rl->adding_id) {
+        if (!is_wanted(rl, p)) {
             *p = (struct rl_peer){0};
         }
     }
@@ -129,6 +147,7 @@ static void begin_anew(struct raftlog *rl, uint64_t raft_id)
     }
     (void)err_set(&e, ERR_REFUSED, "this host is to be member %llu, and was member %llu",
                   (unsigned long long)raft_id, (unsigned long long)rl->guard.record.raft_id);
+    MARK(member_anew);
     rl_condemn(rl, e.msg);
     rl_fatal(rl, &e);
 }
@@ -142,6 +161,7 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
     }
     const struct guard_record *g = &rl->guard.record;
     if (g->raft_id == 0) {
+        MARK(blank_asked);
         if (!hello->adopt) {
             return refuse(text, ERR_NO_POOL, "this host has no data of that member");
         }
@@ -154,7 +174,13 @@ static int on_hello(void *ctx, const struct peers_hello *hello, char *text)
         return refuse(text, ERR_DENIED, "this host belongs to another pool");
     }
     if (hello->to_raft_id != g->raft_id) {
+        MARK(other_number);
         begin_anew(rl, hello->to_raft_id);
+        struct rl_peer *p = peer_make(rl, hello->from.raft_id, hello->from.address);
+        if (p != NULL) { /* It may be the leader, whom we knew under another number. */
+            p->heard_ms = rl_now_ms(rl);
+            targets_set(rl);
+        }
         return refuse(text, ERR_STALE, "this host is another member now");
     }
     if (guard_check_peer(&rl->guard, hello->from.raft_id, hello->from.incarnation, hello->nonce,
@@ -335,7 +361,11 @@ void rl_net_start(struct raftlog *rl)
 void rl_send(void *ctx, uint64_t to, enum node_channel channel, const void *data, size_t len)
 {
     struct raftlog *rl = ctx;
-    /* What cannot be sent is lost, as on a broken line: the node repeats itself. */
+    /* What cannot be sent is lost, as on a broken line: the node repeats itself. An only voter
+     * leads as it starts, when there are no streams yet. */
+    if (rl->peers == NULL) {
+        return;
+    }
     (void)peers_send(rl->peers, to, channel == NODE_BULK ? PEERS_BULK : PEERS_CONTROL, data, len);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/rl.h"
@@ -203,6 +204,7 @@ static void out_pump(struct rl_snap_out *o)
     if (rc == 0 && o->send.ended && (o->send.code == ERR_NO_SPACE || o->send.code == ERR_BUSY)) {
         struct snap_offer offer = o->send.offer;
         snapsend_init(&o->send, &offer);
+        MARK(snapshot_offered_again);
         o->again_ms = rl_now_ms(rl) + AGAIN_MS;
     } else if (rc != 0 || o->send.ended) {
         out_end(o, rc != 0 ? rc : o->send.code);
@@ -244,6 +246,7 @@ static void out_supersede(struct raftlog *rl, uint64_t to)
 {
     for (struct rl_snap_out *o = rl->outs, *next; o != NULL; o = next) {
         next = o->next;
+        MARK_IF(snapshot_superseded, o->to == to);
         if (o->to == to && o->ready) {
             out_free(o);
         } else if (o->to == to) {
@@ -313,6 +316,7 @@ static void drop_checked(struct raftlog *rl, const struct snap_offer *offer)
          hash_equal(in->offer.sum, offer->sum))) {
         return;
     }
+    MARK(snapshot_useless);
     node_snapshot_dropped(rl->node);
     in_free(rl);
 }
@@ -330,6 +334,7 @@ take_in(struct raftlog *rl, uint64_t from, const struct snap_offer *offer, struc
         snaprecv_refuse(offer, rc, frame);
         return;
     }
+    MARK_IF(snapshot_resumed, have > 0);
     rl->in = mem_new(1, sizeof *rl->in);
     *rl->in = (struct rl_snap_in){.rl = rl, .from = from, .offer = *offer, .file = file};
     snaprecv_open(&rl->in->recv, offer, have, frame);
@@ -345,6 +350,7 @@ static void on_offer(struct raftlog *rl, uint64_t from, const struct snap_offer 
     } else if (in != NULL && in->checked) {
         (void)snaprecv_checked(&in->recv, 0, &frame); /* It is here already. */
     } else if (offer->index <= rl->opt.machine.applied(rl->opt.machine.ctx)) {
+        MARK(snapshot_not_needed);
         snaprecv_refuse(offer, ERR_STALE, &frame);
     } else {
         take_in(rl, from, offer, &frame);
@@ -410,6 +416,7 @@ static void on_chunk(struct raftlog *rl, uint64_t from, const struct snap_msg *m
     }
     if (rc != 0) {
         buf_clear(&frame);
+        MARK(chunk_refused);
         snaprecv_refuse(&in->offer, rc, &frame);
         in_free(rl);
         all = false;
@@ -511,7 +518,12 @@ void rl_snapshot_restore(void *ctx, const struct node_snapshot *meta)
     rl_forget_stalled(rl);
     in->restoring = true;
     in->restart = (struct wal_append){.done = restored};
-    wal_restart(rl->wal, &in->restart, meta->index, meta->term);
+    rc = wal_restart(rl->wal, &in->restart, meta->index, meta->term);
+    if (rc != 0) { /* Its disk failed before, and it had nothing to write since. */
+        in->restoring = false;
+        (void)err_set(&e, rc, "begin the log anew: %s", err_text(rc));
+        rl_fatal(rl, &e);
+    }
 }
 
 /* --- channels, time, the end */

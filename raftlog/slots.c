@@ -5,6 +5,7 @@
 
 #include "core/crc32c.h"
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 
 #include "raftlog/disk.h"
@@ -154,9 +155,11 @@ int slots_open(struct slots *s, struct disk *disk, const char *name, struct buf 
     buf_put(ret, c[best].bytes + HEAD_SIZE, c[best].len);
     const struct copy *other = &c[1 - best];
     if (other->state != COPY_GOOD || other->sequence != s->sequence) {
+        MARK_IF(slot_older, other->state == COPY_GOOD);
         if (other->state != COPY_GOOD) { /* An older one is what a power cut leaves. */
             char file[DISK_NAME_SIZE];
             file_name(s, 1 - best, file);
+            MARK(slot_repaired);
             log_line(LOG_WARN, "copy_repaired", "file", file, "why",
                      other->state == COPY_MISSING ? "it is missing" : "it is damaged", NULL);
         }

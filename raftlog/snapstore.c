@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/snap_impl.h"
@@ -90,6 +91,7 @@ int snap_newest(struct disk *disk,
     *ret = (struct snap_found){0};
     int rc = list(disk, &n, e);
     for (uint32_t i = 0; rc == 0 && i < n.junk_n; i++) {
+        MARK(half_snapshot);
         rc = disk_remove(disk, n.junk[i], e);
     }
     for (uint32_t i = 0; rc == 0 && i < n.n && !ret->any; i++) {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/wal_impl.h"
@@ -73,6 +74,7 @@ static void flight_failed(struct wal *w, struct wal_flight *f, int code)
     if (w->failed == 0) {
         w->failed = code;
         w->full = code == ERR_NO_SPACE;
+        MARK(write_failed);
         roll_back(w, f);
     }
     struct wal_segment *s = segment_of(w, f->segment);
@@ -99,6 +101,7 @@ static void flight_durable(struct wal *w, struct wal_flight *f)
         w->durable_at = f->end;
     }
     if (f->seal) {
+        MARK(segment_closed);
         disk_close(s->file);
         s->file = NULL;
         w->rolls++;
@@ -131,6 +134,7 @@ static void settle(struct wal *w)
         return;
     }
     int code = w->failed != 0 ? w->failed : ERR_NO_SPACE;
+    MARK_IF(log_full, code == ERR_NO_SPACE);
     w->starved = false;
     w->full = code == ERR_NO_SPACE;
     w->failed = code == ERR_NO_SPACE ? 0 : code;
@@ -213,6 +217,7 @@ static void scrub(struct wal *w)
     size_t len = w->dirty_end - w->at;
     memset(buf_reserve(&f->bytes, len), 0, len);
     f->bytes.len = len;
+    MARK(scrubbed);
     f->scrub = true;
     f->write.alone = true;
     f->write.resume = true;
@@ -348,6 +353,7 @@ static bool place_restart(struct wal *w, struct wal_append *a)
     wal_places_restart(w, w->last);
     s->min_index = w->first;
     s->max_index = w->last;
+    MARK(log_anew);
     f->append = a;
     f->restart = true;
     wal_batch_begin(&f->bytes);
@@ -370,6 +376,7 @@ static void place(struct wal *w)
             scrub(w);
         }
         if (!(a->restart ? place_restart(w, a) : place_entries(w, a))) {
+            MARK(segment_awaited);
             w->waits++;
             wal_prepare(w);
             return;

@@ -113,7 +113,7 @@ struct wal_append {
 
 /* Entries in order, the first at most one after the last. ERR_TOO_BIG (one does not fit in a
  * segment) and ERR_IO (the log has failed): done is not called. */
-int wal_append(struct wal *w, struct wal_append *a);
+int wal_append(struct wal *w, struct wal_append *a) __attribute__((warn_unused_result));
 
 /* Why appends are held back: until what they follow is on disk; until a turn's frames are sent. */
 enum wal_hold {
@@ -125,8 +125,8 @@ enum wal_hold {
  * order. What was under way goes on. */
 void wal_hold(struct wal *w, enum wal_hold why, bool hold);
 
-/* An append that found no room, as it was. */
-int wal_retry(struct wal *w, struct wal_append *a);
+/* An append that found no room, as it was. ERR_IO: done is not called. */
+int wal_retry(struct wal *w, struct wal_append *a) __attribute__((warn_unused_result));
 void wal_forget(struct wal_append *a);
 
 /* One entry back, its payload appended to *ret_data (ret->data is not set). Blocking, and slow.
@@ -138,8 +138,9 @@ int wal_read(struct wal *w,
              struct err *e);
 
 /* After a snapshot was installed: the log begins anew after (index, term). `a->entries` is not
- * used. The segments before go once it is durable. */
-int wal_restart(struct wal *w, struct wal_append *a, uint64_t index, uint64_t term);
+ * used. The segments before go once it is durable. ERR_IO: done is not called. */
+int wal_restart(struct wal *w, struct wal_append *a, uint64_t index, uint64_t term)
+    __attribute__((warn_unused_result));
 
 /* Entries up to `index` are not needed any more: drop the segments that hold no other. */
 void wal_trim(struct wal *w, uint64_t index);

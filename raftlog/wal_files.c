@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/wal_impl.h"
@@ -69,6 +70,7 @@ int wal_make(struct disk *d,
         rc = fill(f, h, e);
     }
     if (rc == 0) {
+        MARK_IF(segment_reused, reuse[0] != '\0');
         rc = disk_rename(d, from, name, e);
     }
     if (rc == 0) {
@@ -155,9 +157,11 @@ static void drop_work(struct disk_task *task)
         int rc;
         if (g->kept < g->keep) {
             spare_name(spare, base + g->kept + 1);
+            MARK(segment_kept);
             rc = disk_rename(d, name, spare, &g->err);
             g->kept += rc == 0;
         } else {
+            MARK(segment_dropped);
             rc = disk_remove(d, name, &g->err);
         }
         if (rc != 0 || disk_sync_dir(d, &g->err) != 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "raftlog/wal_impl.h"
@@ -121,6 +122,7 @@ struct scan {
 
 static int corrupt(const struct scan *s, uint32_t at, struct err *e, const char *what)
 {
+    MARK(log_damaged);
     return err_set(e, ERR_CORRUPT, "log segment %s is damaged at offset %u: %s", s->name, at, what);
 }
 
@@ -198,6 +200,7 @@ static int take_open(struct scan *s, const struct wal_record *r, uint32_t at, st
         }
     }
     if (restart) {
+        MARK(anew_read);
         for (uint32_t i = 0; i + 1 < w->n; i++) {
             w->segments[i].max_index = 0;
         }
@@ -219,6 +222,7 @@ static int take_entry(struct scan *s, const struct wal_record *r, uint32_t at, s
     if (r->index == w->last + 1 && r->term < w->last_term) {
         return corrupt(s, at, e, "a term goes back");
     }
+    MARK_IF(overwritten_read, r->index <= w->last);
     w->last = r->index;
     w->last_term = r->term;
     if (r->index < w->first) {
@@ -318,6 +322,7 @@ static int settle(const struct scan *s, struct err *e)
 {
     struct wal_segment *g = &s->w->segments[s->w->n - 1];
     struct disk_file *f = g->file;
+    MARK_IF(tail_written_again, s->end > s->durable);
     int rc = s->end > s->durable
                  ? disk_write(f, s->durable, s->data + s->durable, s->end - s->durable, e)
                  : 0;
@@ -391,6 +396,7 @@ static int find_end(struct scan *s, struct err *e)
         w->segments[w->active].max_index = w->last;
     }
     if (w->last < w->o.acked) { /* (d) */
+        MARK(log_too_short);
         char name[DISK_NAME_SIZE];
         wal_segment_name(name, s->end_number);
         return err_set(e, ERR_CORRUPT,
@@ -403,6 +409,7 @@ static int find_end(struct scan *s, struct err *e)
     if (!s->end_torn) {
         return 0;
     }
+    MARK(tail_cut);
     w->cut = true;
     w->cut_segment = s->end_number;
     w->cut_at = s->end_at;

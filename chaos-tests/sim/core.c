@@ -7,6 +7,7 @@
 
 #include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/members.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
@@ -38,6 +39,9 @@ uint64_t core_choose(void)
     uint32_t voters = lab.o.hosts < VOTERS ? lab.o.hosts : VOTERS;
     uint32_t spare = (voters - 1) / 2; /* So many may be missing. */
     world_rng(&rng, "core", 0);
+    if (!members_settled()) {
+        return core; /* Nobody knows how many may be missing. */
+    }
     spare -= spare > 0 && data_in_doubt() ? 1 : 0;
     for (uint64_t n = rng_below(&rng, spare + 2u); n > 0 && spare > 0; n--) {
         uint32_t i = (uint32_t)rng_below(&rng, lab.o.hosts);

@@ -12,6 +12,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/members.h"
 #include "chaos-tests/sim/observe.h"
 #include "raftlog/tests/simdisk.h"
 
@@ -226,7 +227,7 @@ bool data_in_doubt(void)
 bool data_may_forget(const struct vhost *h)
 {
     bool over = forgot.host == NULL || has_it_again(forgot.host);
-    return lab.o.hosts > 2 && (over || forgot.host == h);
+    return lab.o.hosts > 2 && (over || forgot.host == h) && members_settled();
 }
 
 void data_forgets(const struct vhost *h)

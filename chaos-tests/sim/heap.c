@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "chaos-tests/sim/proc.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vsys.h"
 
@@ -318,6 +319,7 @@ int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn 
 
 int __wrap_mdb_env_sync(MDB_env *env, int force)
 {
+    seam_call(SEAM_DISK);
     int r = store_fails() ? EIO : __real_mdb_env_sync(env, force);
     store_was_synced(r == 0);
     return r;
@@ -325,6 +327,7 @@ int __wrap_mdb_env_sync(MDB_env *env, int force)
 
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
+    seam_call(SEAM_DISK);
     thing_remove(txn);
     if (store_fails()) {
         __real_mdb_txn_abort(txn);

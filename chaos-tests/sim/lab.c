@@ -13,11 +13,13 @@
 #include "chaos-tests/sim/core.h"
 #include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/members.h"
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/opinions.h"
 #include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/plan.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/story.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vguard.h"
 #include "chaos-tests/sim/vnet.h"
@@ -127,6 +129,9 @@ static const char *unrest(char *to, size_t size)
 {
     struct vhost_state first = {0};
     uint32_t leaders = 0;
+    if (members_unrest(to, size) != NULL) {
+        return to;
+    }
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost_state s;
         struct vhost *h = &lab.hosts[i];
@@ -249,9 +254,13 @@ static void safety(void)
 {
     lab.phase = LAB_SAFETY;
     record_phase(PHASE_SAFETY, ALL);
-    workload_start();
     watcher_start();
     faults_begin();
+    if (lab.o.story != NULL) {
+        story_run(lab.o.story);
+        return;
+    }
+    workload_start();
     plan_start();
     world_run(max_u64(lab.o.until_ns, world.now_ns + lab.o.safety_s * NS_PER_S));
 }
@@ -301,8 +310,10 @@ static void heal(void)
         struct vhost *h = &lab.hosts[i];
         vhost_freeze(h, false);
         vhost_pause(h, false);
-        vhost_power_on(h);
-        vhost_start(h);
+        if (!members_keep_off(h)) {
+            vhost_power_on(h);
+            vhost_start(h);
+        }
     }
     core_break(core);
     world_run(world.now_ns + CALM_S * NS_PER_S);
@@ -384,7 +395,7 @@ void lab_scenario(struct lab_options *o, const struct scenario *s)
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
     bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
-    bool lost = lab.forgetting &&
+    bool lost = (lab.forgetting || members_leave()) &&
                 (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
     if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {
         lab_fail("replicas", "%s: %s", p->name, line);
@@ -401,9 +412,11 @@ bool lab_boot(const struct lab_options *o)
     plan_begin(o->scenario, o->log);
     vsys_begin();
     vnet_begin();
+    seam_begin(&o->crash);
     truth_begin();
     vguard_begin();
     data_begin();
+    members_begin();
     observe_begin();
     written_begin();
     opinions_begin();
@@ -445,6 +458,7 @@ void lab_end(void)
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         vhost_done(&lab.hosts[i]);
     }
+    members_end();
     workload_end();
     watcher_end();
     vguard_end();
@@ -453,6 +467,7 @@ void lab_end(void)
     written_end();
     opinions_end();
     permits_end();
+    seam_end();
     vnet_end();
     vsys_end();
     world_end();

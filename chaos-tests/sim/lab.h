@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/vhost.h"
 
 struct hist;
 struct plan_log;
 struct scenario;
+struct story;
 struct verdicts;
 
 #define LAB_HOSTS_MAX   64
@@ -37,6 +39,8 @@ struct lab_options {
     struct hist *hist; /* Empty: what happens is recorded there and judged; NULL: it is not. */
     const struct scenario *scenario; /* The decisions are these (its seed and hosts are above);
                                         NULL: they are drawn. */
+    const struct story *story;       /* Instead of asks and faults; NULL: none. */
+    struct seam_crash crash;         /* A host dies there. */
     struct plan_log *log;            /* The decisions are written there; NULL: they are not. */
     struct verdicts *verdicts;       /* What the checkers found is put there; may be NULL. */
     const char *dir; /* An empty directory on a memory file system: the working directory. */

@@ -8,15 +8,18 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/sim/marks.h"
 #include "chaos-tests/sim/options.h"
 #include "chaos-tests/sim/reduce.h"
 #include "chaos-tests/sim/runner.h"
+#include "chaos-tests/sim/sweep.h"
 
 /* Over all runs. */
 struct sum {
     uint64_t runs, failed;
     double seconds;
     uint64_t judged[CHECKERS];
+    uint64_t marks[MARKS];
 };
 
 /* --- what a run was */
@@ -31,6 +34,9 @@ static void print_line(const struct options *s, const struct run *r)
                  r->hash, r->faults[0] == '\0' ? "none" : r->faults);
     if (!r->ok) {
         (void)printf("    %s: at %.6f s %s\n", r->checker, (double)r->failed_ns / 1e9, r->failure);
+    }
+    if (s->find < MARKS && r->marks[s->find] > 0) {
+        (void)printf("    it comes by %s: %s\n", mark_name(s->find), r->again);
     }
     if (!r->ok && !s->replays) {
         (void)printf("    again: %s\n", r->again);
@@ -82,6 +88,9 @@ static void print_sum(const struct options *s, const struct sum *sum)
         (void)printf("\n%s",
                      judged_all(sum) ? "" : "FAILED: a checker had nothing to judge in any run\n");
     }
+    if (s->marks) {
+        marks_print(sum->marks);
+    }
     (void)printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " failed\n", sum->runs,
                  sum->seconds / 3600, sum->failed);
 }
@@ -93,9 +102,14 @@ static void print_sum_json(const struct sum *sum)
         (void)json_object_set_new(judged, checkers[i].name,
                                   json_integer((json_int_t)sum->judged[i]));
     }
-    print_object(json_pack("{s:I, s:f, s:I, s:o}", "seeds", (json_int_t)sum->runs, "simulated_h",
-                           sum->seconds / 3600, "failed", (json_int_t)sum->failed, "judged",
-                           judged));
+    json_t *hit = json_object();
+    for (size_t i = 0; i < MARKS; i++) {
+        (void)json_object_set_new(hit, mark_name((enum mark)i),
+                                  json_integer((json_int_t)sum->marks[i]));
+    }
+    print_object(json_pack("{s:I, s:f, s:I, s:o, s:o}", "seeds", (json_int_t)sum->runs,
+                           "simulated_h", sum->seconds / 3600, "failed", (json_int_t)sum->failed,
+                           "judged", judged, "marks", hit));
 }
 
 /* --- runs */
@@ -150,6 +164,9 @@ static int finish(const struct options *s, struct run *r, struct sum *sum, bool 
     for (size_t i = 0; i < CHECKERS; i++) {
         sum->judged[i] += r->judged[i];
     }
+    for (size_t i = 0; i < MARKS; i++) {
+        sum->marks[i] += r->marks[i];
+    }
     (s->json ? print_json : print_line)(s, r);
     if (s->replays && !good) {
         (void)printf("    expected: %s\n",
@@ -166,7 +183,8 @@ static int run_all(const struct options *s, struct sum *sum)
     uint64_t over = 0;
     int rc = 0;
     while (rc == 0 && (over < begun || begun < s->seeds)) {
-        bool more = begun < s->seeds && !(s->stop && sum->failed > 0);
+        bool found = s->find < MARKS && sum->marks[s->find] > 0;
+        bool more = begun < s->seeds && !(s->stop && sum->failed > 0) && !found;
         if (more && p.n < s->jobs) {
             struct run **r = &p.runs[p.n];
             *r = *r == NULL ? run_new() : *r;
@@ -201,7 +219,9 @@ int main(int argc, char **argv)
     static struct options s;
     struct sum sum = {0};
     int rc = options_read(&s, argc, argv);
-    if (rc < 0) {
+    if (rc < 0 && s.o.story != NULL && s.o.crash.n == 0) {
+        rc = sweep(&s);
+    } else if (rc < 0) {
         rc = run_all(&s, &sum);
         if (s.json) {
             print_sum_json(&sum);

@@ -46,10 +46,9 @@ uint64_t observe_last(void)
     return last;
 }
 
-bool observe_guest(const char *name, struct guest *ret)
+struct vhost *observe_newest(void)
 {
     struct vhost *newest = NULL;
-    bool found = false;
     for (uint32_t i = 0; i < lab.o.hosts; i++) {
         struct vhost *h = &lab.hosts[i];
         if (h->proc != NULL && h->daemon->fsm != NULL && !h->daemon->stopping &&
@@ -57,6 +56,13 @@ bool observe_guest(const char *name, struct guest *ret)
             newest = h;
         }
     }
+    return newest;
+}
+
+bool observe_guest(const char *name, struct guest *ret)
+{
+    struct vhost *newest = observe_newest();
+    bool found = false;
     if (newest != NULL) {
         struct proc *before = proc_enter(newest->proc);
         struct fsm_view *v = fsm_view_open(newest->daemon->fsm);

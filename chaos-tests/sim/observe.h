@@ -18,6 +18,8 @@ uint64_t observe_last(void);
 
 /* The guest's row where the most was applied; false: there is none. */
 struct guest;
+/* The running host whose state is furthest; NULL: none. */
+struct vhost *observe_newest(void);
 bool observe_guest(const char *name, struct guest *ret);
 
 /* The process that runs applied this entry (data NULL: one that is no command); and has this state

@@ -14,8 +14,11 @@
 #include "core/util.h"
 
 #include "chaos-tests/check/check.h"
+#include "chaos-tests/check/words.h"
 #include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/marks.h"
 #include "chaos-tests/sim/plan.h"
+#include "chaos-tests/sim/story.h"
 
 #define SECONDS_DEFAULT 72
 #define SCENARIO_BYTES  (16u << 20)
@@ -27,7 +30,10 @@ static void usage(FILE *out)
         "usage: quorate-sim [--seed S] [--seeds N] [--hosts N] [--clients N] [--hours H]\n"
         "                   [--seconds N] [--faults LIST] [--jobs N] [--stop] [--judged]\n"
         "                   [--json] [--trace] [--history FILE] [--report FILE] [--save FILE]\n"
-        "                   [--shrink FILE] [--mutant NAME]\n"
+        "                   [--shrink FILE] [--mutant NAME] [--marks] [--find MARK]\n"
+        "       quorate-sim --sweep STORY [--seed S] [--hosts N] [--every K] [--jobs N] [--marks]\n"
+        "       quorate-sim --sweep STORY --at HOST:SEAM:N:kill|power [--trace] [--report FILE] "
+        "...\n"
         "       quorate-sim --scenario FILE [--json] [--trace] [--history FILE]\n"
         "                   [--report FILE] [--shrink FILE] [--mutant NAME]\n\n"
         "Runs a whole pool of quorate daemons in one process on virtual time, breaks it, and\n"
@@ -45,6 +51,14 @@ static void usage(FILE *out)
         "  --stop         no seed after the first that finds something\n"
         "  --judged       say what each checker looked at in all runs together; one that\n"
         "                 looked at nothing is a failure\n"
+        "  --marks        say how often each named situation of core/marks.def was come by in all\n"
+        "                 runs together, and which never\n"
+        "  --find MARK    no seed after the first that comes by this one; its line says so\n"
+        "  --sweep STORY  the same short story (tour) again and again: in each a host dies before\n"
+        "                 another call that it makes across a seam, once killed, once by a power "
+        "cut\n"
+        "  --every K      only each K-th of these calls (1)\n"
+        "  --at WHERE     only this one: h2:disk:137:kill; seams are disk, net, hypervisor, guard\n"
         "  --json         one object a run, and one at the end\n"
         "  --trace        print what the daemons log and what is broken, as it comes\n"
         "  --history FILE what happened in the first run that fails, else in the last, in the\n"
@@ -171,6 +185,44 @@ static bool mutate(const char *name)
     return false;
 }
 
+/* --- the crash sweep */
+
+/* Dies there: h2:disk:137:kill. */
+static bool read_crash(const char *text, struct seam_crash *ret)
+{
+    char list[64];
+    char *rest = list;
+    uint64_t n = 0;
+    if (str_copy(list, sizeof list, text) >= sizeof list) {
+        return false;
+    }
+    const char *host = strsep(&rest, ":");
+    const char *seam = strsep(&rest, ":");
+    const char *count = strsep(&rest, ":");
+    int i = scenario_host(host);
+    int k = 0;
+    while (seam != NULL && seam_names[k] != NULL && strcmp(seam_names[k], seam) != 0) {
+        k++;
+    }
+    bool power = rest != NULL && strcmp(rest, "power") == 0;
+    if (i < 0 || rest == NULL || k == SEAMS || !number(count, 1, UINT32_MAX, &n) ||
+        (!power && strcmp(rest, "kill") != 0)) {
+        return false;
+    }
+    *ret = (struct seam_crash){.n = n, .host = (uint32_t)i, .seam = (enum seam)k, .power = power};
+    return true;
+}
+
+/* Nothing else goes wrong, and nobody else asks. */
+static bool read_story(struct options *s, const char *name)
+{
+    s->o.story = story_find(name);
+    s->o.all_faults = true;
+    s->o.faults = 0;
+    s->o.clients = 1;
+    return s->o.story != NULL;
+}
+
 /* --- a scenario */
 
 static int read_file(const char *path, struct buf *ret)
@@ -242,6 +294,11 @@ enum option_code {
     OPT_JOBS,
     OPT_STOP,
     OPT_JUDGED,
+    OPT_MARKS,
+    OPT_FIND,
+    OPT_SWEEP,
+    OPT_AT,
+    OPT_EVERY,
     OPT_JSON,
     OPT_TRACE,
     OPT_HISTORY,
@@ -265,6 +322,11 @@ static const struct option long_options[] = {
     {"jobs", required_argument, NULL, OPT_JOBS},
     {"stop", no_argument, NULL, OPT_STOP},
     {"judged", no_argument, NULL, OPT_JUDGED},
+    {"marks", no_argument, NULL, OPT_MARKS},
+    {"find", required_argument, NULL, OPT_FIND},
+    {"sweep", required_argument, NULL, OPT_SWEEP},
+    {"at", required_argument, NULL, OPT_AT},
+    {"every", required_argument, NULL, OPT_EVERY},
     {"json", no_argument, NULL, OPT_JSON},
     {"trace", no_argument, NULL, OPT_TRACE},
     {"history", required_argument, NULL, OPT_HISTORY},
@@ -298,6 +360,11 @@ static bool take(struct options *s, enum option_code code, const char *arg)
     case OPT_JOBS: return number32(arg, 256, &s->jobs);
     case OPT_STOP: s->stop = true; return true;
     case OPT_JUDGED: s->judged = true; return true;
+    case OPT_MARKS: s->marks = true; return true;
+    case OPT_FIND: return mark_find(arg, &s->find);
+    case OPT_SWEEP: return read_story(s, arg);
+    case OPT_AT: return read_crash(arg, &s->o.crash);
+    case OPT_EVERY: return number32(arg, UINT32_MAX, &s->every);
     case OPT_JSON: s->json = true; return true;
     case OPT_TRACE: s->o.print = true; return true;
     case OPT_HISTORY: return absolute(arg, s->history);
@@ -336,6 +403,8 @@ int options_read(struct options *s, int argc, char **argv)
         .seed = 1, .hosts = 3, .clients = 4, .safety_s = SECONDS_DEFAULT, .faults = UINT64_MAX};
     s->seeds = 1;
     s->jobs = 1;
+    s->find = MARKS;
+    s->every = 1;
     opterr = 0;
     while (rc < 0 && (code = getopt_long(argc, argv, "", long_options, NULL)) != -1) { // NOLINT
         if (code == '?') {
@@ -364,7 +433,7 @@ void options_again(const struct options *s, uint64_t seed, char *to, size_t size
     size_t at =
         (size_t)snprintf(to, size, "--seed %" PRIu64 " --hosts %u --clients %u --seconds %" PRIu64,
                          seed, s->o.hosts, s->o.clients, s->o.safety_s);
-    if (s->o.all_faults && at < size) {
+    if (s->o.all_faults && s->o.story == NULL && at < size) {
         at += (size_t)snprintf(to + at, size - at, " --faults ");
         const char *comma = "";
         for (uint32_t i = 0; i < n_faults && at < size; i++) {
@@ -376,6 +445,12 @@ void options_again(const struct options *s, uint64_t seed, char *to, size_t size
         at += at < size && s->o.faults == 0 ? (size_t)snprintf(to + at, size - at, "none") : 0;
     }
     if (s->mutant != NULL && at < size) {
-        (void)snprintf(to + at, size - at, " --mutant %s", s->mutant);
+        at += (size_t)snprintf(to + at, size - at, " --mutant %s", s->mutant);
+    }
+    if (s->o.story != NULL && at < size) {
+        const struct seam_crash *c = &s->o.crash;
+        (void)snprintf(to + at, size - at, " --sweep %s --at h%u:%s:%" PRIu64 ":%s",
+                       story_name(s->o.story), c->host + 1, seam_names[c->seam], c->n,
+                       c->power ? "power" : "kill");
     }
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/mark.h"
+
 #include "chaos-tests/check/scenario.h"
 #include "chaos-tests/sim/lab.h"
 
@@ -22,6 +24,9 @@ struct options {
     bool stop;   /* At the first seed that finds something. */
     bool judged; /* A checker that judged nothing in any run is a failure. */
     bool json;
+    uint32_t every;     /* Of the calls of a sweep, one in so many. */
+    bool marks;         /* Say how often each mark of core/marks.def was hit. */
+    enum mark find;     /* No seed after the first that comes by it; MARKS: none. */
     const char *mutant; /* NULL: none. */
     /* Absolute paths; empty: not asked for. */
     char history[PATH_MAX], report[PATH_MAX], save[PATH_MAX], shrink[PATH_MAX];

@@ -152,6 +152,11 @@ static void take_result(struct run *r)
     r->migrations = lab.migrations;
     r->entries = lab.applied;
     r->struck = lab.faults_struck;
+    for (uint32_t i = 0; i < RUN_HOSTS; i++) {
+        for (int s = 0; s < SEAMS; s++) {
+            r->calls[i][s] = seam_calls(i, (enum seam)s);
+        }
+    }
 }
 
 static void run_here(struct run *r)
@@ -159,6 +164,7 @@ static void run_here(struct run *r)
     struct hist hist;
     struct verdicts *v = mem_new(1, sizeof *v);
     self = r;
+    mark_counts = r->marks;
     catch_crashes();
     /* Big blocks are the images of disks: fresh ones cost nothing until they are written to. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);

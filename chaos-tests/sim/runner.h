@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/mark.h"
+
 #include "chaos-tests/check/check.h"
 #include "chaos-tests/check/scenario.h"
 #include "chaos-tests/sim/lab.h"
 #include "chaos-tests/sim/plan.h"
 
+#define RUN_HOSTS 8
 #define RUN_CRASH "crash" /* The checker that finds it when the code under test ends the run. */
 
 /* Shared with the process of the run. */
@@ -30,8 +33,10 @@ struct run {
     char faults[512];
     uint64_t failed_ns, now_ns, rest_ns, hash;
     uint64_t asked, acked, refused, unsure, migrations, entries, struck;
-    uint64_t judged[CHECKERS]; /* By the rows of `checkers`. */
-    int signal;                /* That ended it; 0. */
+    uint64_t judged[CHECKERS];        /* By the rows of `checkers`. */
+    uint64_t calls[RUN_HOSTS][SEAMS]; /* Of the first hosts, across their seams. */
+    uint64_t marks[MARKS];            /* What the code under test came by. */
+    int signal;                       /* That ended it; 0. */
     struct plan_log log;
     /* Of the parent. */
     pid_t pid;

@@ -11,6 +11,7 @@
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/permits.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/vguard.h"
 #include "fsm/rows.h"
@@ -221,6 +222,9 @@ int __wrap_rename(const char *from, const char *to)
 {
     uint32_t host;
     const char *file = copy_file(to, &host);
+    if (file != NULL) {
+        seam_call(SEAM_HYPERVISOR);
+    }
     int r = __real_rename(from, to);
     if (r == 0 && file != NULL) {
         struct heap *was = heap_switch(NULL);
@@ -234,6 +238,9 @@ int __wrap_unlink(const char *path)
 {
     uint32_t host;
     const char *file = copy_file(path, &host);
+    if (file != NULL) {
+        seam_call(SEAM_HYPERVISOR);
+    }
     int r = __real_unlink(path);
     store_removed(path);
     struct copy *c = file == NULL ? NULL : find_file(host, file);

@@ -9,6 +9,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/proc.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/vloop.h"
 #include "raftlog/disk.h"
 #include "raftlog/tests/simdisk.h"
@@ -55,6 +56,11 @@ static void set_errors(struct machine *m)
     simdisk_set_errors(m->disk, &errors);
 }
 
+static void called(void)
+{
+    seam_call(SEAM_DISK);
+}
+
 static void fresh(struct machine *m)
 {
     struct rng rng;
@@ -63,7 +69,8 @@ static void fresh(struct machine *m)
                                 .min_us = m->disk_min_us,
                                 .max_us = m->disk_max_us,
                                 .task_us = m->disk_max_us,
-                                .capacity_bytes = m->disk_bytes};
+                                .capacity_bytes = m->disk_bytes,
+                                .call = called};
     if (m->disk != NULL) {
         simdisk_close_files(m->disk);
         simdisk_free(m->disk);

@@ -10,6 +10,7 @@
 #include "core/util.h"
 
 #include "chaos-tests/sim/lab.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vloop.h"
 #include "cli/guard/table.h"
@@ -443,6 +444,7 @@ int guard_link_send(struct guard_link *l, const struct guard_msg *m, struct err 
         hang_up(l->guard);
         return err_set(e, ERR_IO, "the guard does not listen");
     }
+    seam_call(SEAM_GUARD);
     obey(l->guard, m);
     return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "chaos-tests/sim/observe.h"
 #include "chaos-tests/sim/record.h"
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/store.h"
 #include "chaos-tests/sim/truth.h"
 #include "chaos-tests/sim/vdisk.h"
@@ -23,8 +24,11 @@
 #include "hvdriver/sim.h"
 
 #define MEMORY_MIB 65536
-/* Small files of the log: a start reads them whole, and their ends come often. */
-#define SEGMENT_BYTES (256ul * 1024)
+/* Small files of the log: a start reads them whole, and their ends come often. The largest entry
+ * that clients make fits. */
+#define SEGMENT_BYTES (32ul * 1024)
+/* What is sent to others, or taken back, may have to be read from the disk. */
+#define CACHE_BYTES 2000
 
 static void manage(struct vevent *ev);
 
@@ -35,7 +39,9 @@ void vhost_init(struct vhost *h, uint32_t index, const char *name)
     bool often = rng_below(&rng, 2) == 0;
     *h = (struct vhost){.restart_ms = 1000,
                         .snapshot_entries = rng_between(&rng, 20, often ? 200 : 4000),
-                        .snapshot_trailing = rng_between(&rng, 1, 400)};
+                        .snapshot_trailing = rng_between(&rng, 1, 400),
+                        .segment_bytes = SEGMENT_BYTES << rng_below(&rng, 4),
+                        .cache_bytes = rng_below(&rng, 2) == 0 ? 0 : CACHE_BYTES};
     machine_init(&h->m, index, name);
     (void)mkdir(name, 0755);
     (void)snprintf(h->data_dir, sizeof h->data_dir, "%s/data", name);
@@ -85,7 +91,8 @@ static struct daemon_options options_of(const struct vhost *h)
         .heartbeat_ms = 30,
         .snapshot_entries = h->snapshot_entries,
         .snapshot_trailing = h->snapshot_trailing,
-        .segment_bytes = SEGMENT_BYTES,
+        .segment_bytes = h->segment_bytes,
+        .cache_bytes = h->cache_bytes,
     };
 }
 
@@ -107,26 +114,41 @@ static void ended(struct proc *p)
     restart_later(h, ms);
 }
 
+struct start {
+    struct vhost *h;
+    struct err e;
+    int rc;
+};
+
+static void start_daemon(void *ctx)
+{
+    struct start *s = ctx;
+    struct daemon_options o = options_of(s->h);
+    s->rc = daemon_start(s->h->daemon, &o, &s->e);
+}
+
 static void boot(struct vhost *h)
 {
-    struct err e = {0};
-    struct daemon_options o = options_of(h);
+    struct start s = {.h = h};
     h->proc = proc_new(&h->m, h->m.name);
     h->proc->ended = ended;
     h->proc->ctx = h;
     h->starts++;
     struct proc *before = proc_enter(h->proc);
     h->daemon = mem_new(1, sizeof *h->daemon);
-    int rc = daemon_start(h->daemon, &o, &e);
-    if (rc != 0) {
-        log_line(LOG_ERROR, "not_started", "code", err_name(e.code), "err", e.msg, NULL);
+    if (!seam_run(h->proc, start_daemon, &s)) {
+        proc_leave(before);
+        return;
+    }
+    if (s.rc != 0) {
+        log_line(LOG_ERROR, "not_started", "code", err_name(s.e.code), "err", s.e.msg, NULL);
     } else {
         log_line(LOG_INFO, "started", NULL);
         record_host(h->m.index, HOST_IS_UP);
         observe_jump(h->daemon->fsm);
     }
     proc_leave(before);
-    if (rc != 0) {
+    if (s.rc != 0) {
         bury(h, false);
         restart_later(h, h->restart_ms);
         return;

@@ -22,7 +22,7 @@ struct vhost {
     struct vevent manage; /* It starts it again. */
     uint64_t starts, exits, kills, power_cuts;
     uint32_t restart_ms; /* How long the service manager waits. */
-    uint64_t snapshot_entries, snapshot_trailing;
+    uint64_t snapshot_entries, snapshot_trailing, segment_bytes, cache_bytes;
 };
 
 /* Directories are made below the working directory, under the machine's name. */

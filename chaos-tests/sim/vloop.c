@@ -7,6 +7,7 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/vdisk.h"
 #include "chaos-tests/sim/vloop_impl.h"
 
@@ -222,6 +223,11 @@ static void turn(struct vloop *l)
     run_prepare(l);
 }
 
+static void turn_of(void *ctx)
+{
+    turn(ctx);
+}
+
 static void wake(struct vevent *ev)
 {
     struct vloop *l = CONTAINER_OF(ev, struct vloop, wake);
@@ -231,9 +237,12 @@ static void wake(struct vevent *ev)
     world_note('t', p->number, l->turns);
     struct proc *before = proc_enter(p);
     l->in_turn = true;
-    turn(l);
+    bool lives = seam_run(p, turn_of, l);
     l->in_turn = false;
     proc_leave(before);
+    if (!lives) {
+        return;
+    }
     l->slept_ns = world.now_ns;
     l->busy_until_ns =
         world.now_ns + rng_between(&p->chance, m->turn_min_us, m->turn_max_us) * NS_PER_US;

@@ -9,6 +9,7 @@
 
 #include "core/util.h"
 
+#include "chaos-tests/sim/seam.h"
 #include "chaos-tests/sim/vnet_impl.h"
 
 struct vnet vnet;
@@ -178,6 +179,7 @@ struct sock *sock_accept(struct sock *s, void *owner)
 
 long sock_send(struct sock *s, const void *data, size_t len)
 {
+    seam_call(SEAM_NET);
     if (s->error != 0 || s->conn == NULL || s->shut) {
         return s->error != 0 && s->error != -EPIPE ? s->error : -EPIPE;
     }

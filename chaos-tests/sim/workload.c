@@ -101,11 +101,17 @@ static void on_reply(void *ctx, int code, const struct rpc_msg *m)
     if (code == 0) {
         remember(w, &o);
         ask_done(w);
-    } else if (try_again(code) && ++w->ask.tries < TRIES_MAX) {
+        if (w->told != NULL) {
+            w->told(w, &o);
+        }
+    } else if (w->told != NULL || (try_again(code) && ++w->ask.tries < TRIES_MAX)) {
         w->ask.host = (uint32_t)rng_below(&w->rng, lab.o.hosts);
         think(w, 5, 1000);
         return;
     } else {
+        if (w->ask.guest >= 0) {
+            wl.guests[w->ask.guest].unsure = true;
+        }
         lab.unsure += try_again(code);
         lab.refused += !try_again(code);
         ask_done(w);
@@ -240,7 +246,7 @@ static void ask_due(struct vevent *ev)
 /* Where asks are decided by chance. */
 static void ask_later(struct worker *w, uint64_t min_ms, uint64_t max_ms)
 {
-    if (wl.running && plan_draws()) {
+    if (wl.running && plan_draws() && w->told == NULL) {
         plan_set(&w->next, world.now_ns + rng_between(&w->pace, min_ms, max_ms) * NS_PER_MS);
     }
 }
@@ -322,30 +328,39 @@ static void form_next(struct worker *w)
 
 /* --- life */
 
+void worker_init(struct worker *w, uint32_t number, const char *name)
+{
+    w->number = number;
+    world_rng(&w->rng, "client", number);
+    world_rng(&w->pace, "client_pace", number);
+    w->next.fire = ask_due;
+    vclient_init(&w->c, WORKLOAD_FIRST + number, name);
+    struct proc *before = proc_enter(w->c.proc);
+    (void)uv_timer_init(&w->c.loop, &w->think);
+    w->think.data = w;
+    proc_leave(before);
+}
+
+void worker_done(struct worker *w)
+{
+    world_free(w->ask.body);
+    vclient_done(&w->c);
+}
+
 void workload_begin(void)
 {
     wl = (struct workload){.n = lab.o.clients};
     for (uint32_t i = 0; i < wl.n; i++) {
-        struct worker *w = &wl.workers[i];
         char name[MACHINE_NAME];
         (void)snprintf(name, sizeof name, "c%u", i + 1);
-        w->number = i;
-        world_rng(&w->rng, "client", i);
-        world_rng(&w->pace, "client_pace", i);
-        w->next.fire = ask_due;
-        vclient_init(&w->c, WORKLOAD_FIRST + i, name);
-        struct proc *before = proc_enter(w->c.proc);
-        (void)uv_timer_init(&w->c.loop, &w->think);
-        w->think.data = w;
-        proc_leave(before);
+        worker_init(&wl.workers[i], i, name);
     }
 }
 
 void workload_end(void)
 {
     for (uint32_t i = 0; i < wl.n; i++) {
-        world_free(wl.workers[i].ask.body);
-        vclient_done(&wl.workers[i].c);
+        worker_done(&wl.workers[i]);
     }
     world_free(wl.guests);
     wl = (struct workload){0};

@@ -79,6 +79,16 @@ void workload_check(struct vhost *h)
     proc_leave(before);
 }
 
+/* What somebody gave up asking may be carried out at any moment. */
+static bool is_unsure(const char *name)
+{
+    uint32_t i = 0;
+    while (i < wl.n_guests && strcmp(wl.guests[i].name, name) != 0) {
+        i++;
+    }
+    return i < wl.n_guests && wl.guests[i].unsure;
+}
+
 void workload_owe(struct vhost *h, void (*must)(enum must_what what, const char *subject))
 {
     char name[LIMIT_NAME + 1] = "";
@@ -89,7 +99,7 @@ void workload_owe(struct vhost *h, void (*must)(enum must_what what, const char 
     bool ha = fsm_get_pool(v, &pool) == 0 && pool.ha;
     while (ha && fsm_next_guest(v, name, &g) == 0) {
         memcpy(name, g.name, sizeof name);
-        if (g.ha && g.state == GUEST_RUNNING) {
+        if (g.ha && g.state == GUEST_RUNNING && !is_unsure(g.name)) {
             must(MUST_RUN, g.name);
         }
     }

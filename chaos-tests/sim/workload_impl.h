@@ -24,6 +24,7 @@ struct wanted {
     enum promise made;
     bool deleting; /* Somebody asked for its end. */
     bool deleted;  /* And was told that it is done. */
+    bool unsure;   /* Somebody gave up asking something of it: that may still be done. */
 };
 
 /* One command of a client, over all its tries. */
@@ -50,6 +51,9 @@ struct worker {
     uv_timer_t think;   /* It tries again. */
     struct ask ask;
     uint64_t value; /* For the next ask_record(). */
+    /* Asks only what it is told to, and until it has an outcome, which it hands on; NULL: a client.
+     */
+    void (*told)(struct worker *w, const struct outcome *o);
 };
 
 struct workload {
@@ -65,6 +69,10 @@ struct workload {
 };
 
 extern struct workload wl;
+
+/* One that asks from this place behind the first client's, and its end. */
+void worker_init(struct worker *w, uint32_t number, const char *name);
+void worker_done(struct worker *w);
 
 /* workload_ask.c: choose what to ask next. */
 void choose_ask(struct worker *w);

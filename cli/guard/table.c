@@ -1,6 +1,7 @@
 #include "cli/guard/table.h"
 
 #include "core/err.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 
 void guard_renew(struct guard_table *t, uint64_t end_ms, uint32_t margin_ms)
@@ -65,6 +66,7 @@ int guard_add(struct guard_table *t,
 {
     *ret = guard_find(t, &copy->guest, copy->epoch);
     if (now_ms >= last_moment(t) || (*ret != NULL && (*ret)->killed)) {
+        MARK(guard_too_late);
         return ERR_STATE;
     }
     if (*ret != NULL) {

@@ -67,6 +67,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 
 #include "migration/migration.h"
@@ -313,9 +314,12 @@ static uint64_t stray(const struct agent_input *in)
 {
     for (uint32_t i = 0; i < in->n_copies; i++) {
         if (!MUTANT(stale_epoch_kept) && !agent_permits(in, in->copies[i].key.epoch)) {
+            MARK(stale_copy);
+            MARK_IF(arrived_and_aborted, in->copies[i].state == HV_ARRIVED);
             return in->copies[i].key.epoch;
         }
     }
+    MARK_IF(stale_work, in->working && !agent_permits(in, in->work_epoch));
     return in->working && !agent_permits(in, in->work_epoch) ? in->work_epoch : 0;
 }
 
@@ -375,6 +379,7 @@ static struct agent_answer owner_at_rest(const struct agent_input *in, struct ag
     uint64_t epoch = g->run_epoch;
     bool held = is_held(in, epoch);
     if ((g->guarded || in->protect) && !held && executes(copy_state(in, epoch))) {
+        MARK(guarded_late);
         /* It runs already: a guard that was lost, or HA that was just put on. */
         return in->lease_over ? a : act_on(AGENT_GUARD, epoch);
     }
@@ -385,6 +390,7 @@ static struct agent_answer owner_at_rest(const struct agent_input *in, struct ag
         return report(epoch, REPORT_GUARDED);
     }
     if (!in->protect && g->guarded) {
+        MARK(unguarded);
         return report(epoch, REPORT_UNGUARDED);
     }
     return !in->protect && held ? act_on(AGENT_UNGUARD, epoch) : a;
@@ -397,10 +403,12 @@ static struct agent_answer under_guard(const struct agent_input *in, struct agen
         return a;
     }
     if (in->lets_go && is_owner(in) && (g->guarded || in->protect || is_held(in, g->run_epoch))) {
+        MARK_IF(let_go, copy_state(in, g->run_epoch) != HV_GONE);
         return copy_state(in, g->run_epoch) == HV_GONE ? nothing
                                                        : act_on(AGENT_DESTROY, g->run_epoch);
     }
     if (g->guarded && (a.act == AGENT_START || a.act == AGENT_INCOMING)) {
+        MARK_IF(start_without_lease, !in->lease_allows);
         return in->lease_allows ? a : nothing;
     }
     if (g->guarded && (a.act == AGENT_UNPAUSE || a.act == AGENT_PREPARED)) {
@@ -410,6 +418,7 @@ static struct agent_answer under_guard(const struct agent_input *in, struct agen
         return a;
     }
     if (g->guarded && in->lease_over && g->state != GUEST_FAILED) {
+        MARK(lease_over_destroy);
         return act_on(AGENT_DESTROY, g->run_epoch);
     }
     return owner_at_rest(in, a);
@@ -423,6 +432,7 @@ static struct agent_answer while_working(const struct agent_input *in, struct ag
         return a;
     }
     if (is_owner(in) && g->state == GUEST_STOPPING && g->stop == STOP_DESTROY) {
+        MARK(destroy_in_work);
         return act_on(AGENT_DESTROY, in->work_epoch);
     }
     return nothing;

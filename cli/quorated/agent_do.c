@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -351,8 +352,11 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
     s->sending = true;
     s->memory.sent_op = op->id;
     s->memory.send = (struct err){0};
+    /* A request that hangs must not outlive its operation: it would keep the next one waiting. */
+    uint64_t longest_ms = op->deadline_ms > op->created_ms ? op->deadline_ms - op->created_ms : 0;
     s->stream = (struct hv_req){.op = HV_MIGRATE,
                                 .key = {.uuid = s->uuid, .epoch = answer->epoch},
+                                .deadline_ms = (uint32_t)min_u64(longest_ms, LIMIT_DEADLINE_MS),
                                 .rate_bytes_per_s = (uint64_t)op->rate_mib_per_s << 20,
                                 .live = op->live,
                                 .done = sent,
@@ -374,6 +378,7 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
     }
     struct agent_proposal *p = &s->proposal;
     s->flight = NULL;
+    MARK_IF(report_unsure, code != 0);
     p->unsure = code != 0;
     p->tries++;
     if (MUTANT(resume_without_abort) && p->unsure && p->number == COMMAND_migrate_switch) {
@@ -386,6 +391,7 @@ static void proposed(void *ctx, int code, const struct outcome *outcome)
     if (code == 0 && outcome->code != 0) {
         struct err e;
         (void)err_set(&e, -(int)outcome->code, "%s", outcome->detail);
+        MARK(report_rejected);
         agent_say(s->agent, "rejected", s->name, outcome->index, &e);
     } else if (code == 0 && p->number == COMMAND_migrate_switch && s->copied_ms != 0) {
         tell_stood_still(s, p->record.pass.op, ms_since(s, s->copied_ms), 0);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -134,6 +135,7 @@ static void read_done(struct raftlog_read *r, int code)
     j->was_read = true;
     struct outcome o;
     if (fsm_request_outcome(j->d->fsm, &j->request, &o) == 0) {
+        MARK(outcome_known);
         job_end(j, 0, &o, "");
     } else if (fsm_failure(j->d->fsm, &j->error) != 0) {
         (void)daemon_no_view(j->d, &j->error);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "cli/quorated/control_evacuate.h"
@@ -42,6 +43,7 @@ struct control {
     struct control_power *power;
     struct evacuate evacuate;
     struct control_restart restart;
+    uint32_t add_next;  /* The host, of the missing ones, that is the next to be added. */
     uint32_t proposals; /* Under way; bounded so that a stuck log is not flooded. */
 };
 
@@ -164,7 +166,8 @@ static void census_take(struct control *c, struct fsm_view *v, struct census *s,
     }
     while (s->n_members < ARRAY_LEN(s->members) &&
            raftlog_member(c->d->rl, s->n_members, &s->members[s->n_members])) {
-        s->voters += s->members[s->n_members].role == RAFTLOG_VOTER ? 1 : 0;
+        const struct raftlog_member *m = &s->members[s->n_members];
+        s->voters += m->role == RAFTLOG_VOTER && host_of(s, m->raft_id) != NULL ? 1 : 0;
         s->n_members++;
     }
     struct pool pool;
@@ -189,6 +192,7 @@ static void renew(struct control *c, const struct host *h)
     struct cmd_host_renew r;
     schema_init(command_by_number(COMMAND_host_renew)->schema, &r);
     (void)str_copy(r.name, sizeof r.name, h->name);
+    MARK(host_blank);
     r.old_raft_id = h->raft_id;
     log_line(LOG_WARN, "host_renew", "name", h->name, "why", "its data directory is gone", NULL);
     propose(c, COMMAND_host_renew, &r);
@@ -218,29 +222,53 @@ static bool remove_strangers(struct control *c, const struct census *s)
         if (m->role == RAFTLOG_NONE || host_of(s, m->raft_id) != NULL) {
             continue;
         }
+        MARK(stranger_removed);
+        MARK_IF(master_removed, m->raft_id == st.raft_id);
         int rc = m->raft_id == st.raft_id ? raftlog_transfer(c->d->rl, 0, &e)
                                           : raftlog_member_remove(c->d->rl, m->raft_id, &e);
+        if (rc == ERR_NO_QUORUM) {
+            continue; /* The master itself, and nobody else votes: first somebody must. */
+        }
         return rc == 0 || step_failed("remove", m->address, &e);
     }
     return false;
 }
 
-static bool add_missing(struct control *c, const struct census *s)
+/* Whether the host can be added now: its place in the log may still be that of the member it was.
+ */
+static bool is_missing(const struct census *s, const struct host *h)
 {
-    struct err e = {0};
-    for (uint32_t i = 0; i < s->n_hosts; i++) {
-        const struct host *h = &s->hosts[i];
-        const struct raftlog_member *m = member_of(s, h->raft_id);
-        if (m == NULL && h->state != HOST_LEAVING) {
-            int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
-            if (rc == ERR_REFUSED) {
-                renew(c, h);
-                return true;
-            }
-            return rc == 0 || step_failed("add", h->name, &e);
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        if (s->members[i].role != RAFTLOG_NONE && strcmp(s->members[i].address, h->address) == 0) {
+            return false;
         }
     }
-    return false;
+    return member_of(s, h->raft_id) == NULL && h->state != HOST_LEAVING;
+}
+
+/* One is added at a time, in turn: one that cannot be reached keeps nobody else out, and the voters
+ * are seen to meanwhile. */
+static void add_missing(struct control *c, const struct census *s)
+{
+    for (uint32_t n = 0; n < s->n_hosts; n++) {
+        uint32_t i = (c->add_next + n) % s->n_hosts;
+        const struct host *h = &s->hosts[i];
+        struct err e = {0};
+        if (!is_missing(s, h)) {
+            continue;
+        }
+        MARK(member_added);
+        int rc = raftlog_member_add(c->d->rl, h->raft_id, h->address, &e);
+        if (rc == ERR_REFUSED) {
+            renew(c, h);
+        } else if (rc != 0) {
+            (void)step_failed("add", h->name, &e);
+        }
+        if (rc != ERR_BUSY) {
+            c->add_next = i + 1;
+            return;
+        }
+    }
 }
 
 static bool may_vote(const struct control *c,
@@ -267,6 +295,8 @@ static bool promote_one(struct control *c, const struct census *s, const struct 
     bool due = s->voters < s->target || (s->gone > 0 && s->voters == s->target);
     for (uint32_t i = 0; due && i < s->n_members; i++) {
         if (may_vote(c, s, &s->members[i], st)) {
+            MARK(promoted);
+            MARK_IF(promoted_for_gone, s->gone > 0);
             return set_role(c, &s->members[i], RAFTLOG_VOTER);
         }
     }
@@ -290,6 +320,7 @@ static bool demote_one(struct control *c, const struct census *s, const struct r
             least = m;
         }
     }
+    MARK_IF(demoted, least != NULL);
     return least != NULL && set_role(c, least, RAFTLOG_STANDBY);
 }
 
@@ -302,7 +333,11 @@ static bool set_voters(struct control *c, const struct census *s)
 
 static void control_members(struct control *c, const struct census *s)
 {
-    (void)(renew_blank(c, s) || remove_strangers(c, s) || add_missing(c, s) || set_voters(c, s));
+    if (renew_blank(c, s) || remove_strangers(c, s)) {
+        return;
+    }
+    add_missing(c, s);
+    (void)set_voters(c, s);
 }
 
 /* --- silence */
@@ -327,6 +362,8 @@ control_silence(struct control *c, struct fsm_view *v, const struct census *s, u
             schema_init(command_by_number(COMMAND_host_seen)->schema, &seen);
             (void)str_copy(seen.name, sizeof seen.name, h->name);
             seen.raft_id = h->raft_id;
+            MARK_IF(host_down, down);
+            MARK_IF(host_up_again, up);
             seen.up = up;
             propose(c, COMMAND_host_seen, &seen);
         }
@@ -340,9 +377,12 @@ static void control_deadlines(struct control *c, struct fsm_view *v, uint64_t no
     struct op op = {0};
     deadlines_begin(&c->deadlines);
     for (int rc = fsm_next_open_op(v, 0, &op); rc == 0; rc = fsm_next_open_op(v, op.id, &op)) {
+        MARK_IF(restart_inherited, c->leading_since_ms == now_ms && op.kind == OP_RESTART);
+        MARK_IF(evacuation_inherited, c->leading_since_ms == now_ms && op.kind == OP_EVACUATE);
         if (deadlines_look(&c->deadlines, &op, now_ms)) {
             struct cmd_op_expire expire;
             schema_init(command_by_number(COMMAND_op_expire)->schema, &expire);
+            MARK(op_expired);
             expire.id = op.id;
             propose(c, COMMAND_op_expire, &expire);
         }
@@ -388,6 +428,7 @@ control_mastership(struct control *c, struct fsm_view *v, const struct census *s
             continue;
         }
         struct err e = {0};
+        MARK(mastership_passed);
         c->transfer_at_ms = now_ms + TRANSFER_PERIOD_MS;
         if (raftlog_transfer(c->d->rl, h->raft_id, &e) != 0) {
             (void)step_failed("transfer", h->name, &e);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 #include "cli/quorated/evacuation.h"
@@ -78,6 +79,7 @@ stuck(struct evacuate *c, const struct op *op, const struct evacuation_plan *p, 
         c->op = op->id;
         c->stuck_since_ms = now_ms;
     } else if (now_ms - c->stuck_since_ms >= EVACUATE_STUCK_MS) {
+        MARK(evacuation_stuck);
         int code = evacuation_check(p, op->subject, &e);
         char why[LIMIT_DETAIL + 1] = "";
         (void)snprintf(why, sizeof why, "%.*s", LIMIT_DETAIL, e.msg);
@@ -98,6 +100,7 @@ static void go_back(struct evacuate *c,
     }
     c->back_at_ms = now_ms + EVACUATE_BACK_MS;
     if (!host_is_up(v, op->subject)) {
+        MARK(return_lost);
         propose_end(c, op, ERR_LOST, op->subject);
         return;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -212,9 +213,11 @@ static void look_at_hosts(struct control_ha *c, struct fsm_view *v, uint64_t ter
     for (int rc = fsm_next_host(v, "", &h); rc == 0; rc = fsm_next_host(v, h.name, &h)) {
         struct fence *f = *fence_of(c, h.name);
         if (f != NULL && !f->proposing && f->term != term) {
+            MARK(fence_forgotten);
             forget_fence(c, f); /* An entry under a term that has passed does nothing. */
         } else if (f != NULL) {
             if (!f->proposing) {
+                MARK(fence_again);
                 propose_fence(c, f);
             }
         } else if (is_due(c, &h, now_ms)) {
@@ -243,6 +246,7 @@ static void started(void *ctx, int code, const struct outcome *o)
     *at = s->next;
     c->scan_at_ms = 0;
     if (code != 0 || o->code != 0) {
+        MARK(place_refused);
         log_line(LOG_WARN, "restart_refused", "guest", s->guest, "name", s->host, "err",
                  err_text(code != 0 ? code : -(int)o->code), NULL);
     }
@@ -283,6 +287,7 @@ static bool is_resting(struct control_ha *c, const struct guest *g, uint64_t now
     if (r != NULL) {
         r->seen = true;
     }
+    MARK_IF(guest_rests, r != NULL && now_ms < r->due_ms);
     return r != NULL && now_ms < r->due_ms;
 }
 
@@ -313,6 +318,7 @@ place(struct control_ha *c, struct fsm_view *v, struct place_census *census, con
     schema_init(command_by_number(COMMAND_guest_start)->schema, &record);
     place_find(v, census, &ask, &found);
     if (found.best == NULL) {
+        MARK(no_place);
         return; /* It stays PENDING, and is looked at again. */
     }
     (void)str_copy(record.name, sizeof record.name, g->name);

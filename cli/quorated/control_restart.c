@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/util.h"
 
 static void proposed(void *ctx, int code, const struct outcome *o)
@@ -98,6 +99,7 @@ prepare(struct control_restart *c, struct fsm_view *v, const struct op *op, cons
     if (!h->maintenance) {
         maintenance(c, op, /*on=*/true);
     } else if (fsm_guests_on(v, h->name) > 0) {
+        MARK(restart_no_room);
         end(c, op, ERR_NO_ROOM, h->name);
     }
     return true;
@@ -171,6 +173,7 @@ void restart_tick(struct daemon *d)
     bool turn = v != NULL && is_our_turn(d, v, st.incarnation);
     (void)fsm_view_close(v);
     if (turn) {
+        MARK(restarted_self);
         log_line(LOG_INFO, "restarting", "why", "pool restart", NULL);
         d->restart = true;
         daemon_stop(d);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/os_random.h"
 #include "core/util.h"
@@ -342,6 +343,7 @@ static int open_state(struct daemon *d, struct err *e)
         rc = fsm_open(&d->fsm, &o, &rebuilt, e);
     }
     if (rc == 0 && rebuilt) {
+        MARK(state_rebuilt);
         log_line(LOG_WARN, "state_rebuilt", "dir", dir, NULL);
     }
     return rc;
@@ -361,6 +363,7 @@ static int open_log(struct daemon *d, struct err *e)
         .snapshot_entries = d->opt.snapshot_entries,
         .snapshot_trailing = d->opt.snapshot_trailing,
         .segment_bytes = d->opt.segment_bytes,
+        .cache_bytes = d->opt.cache_bytes,
         .machine = machine_of(d),
         .changed = log_changed,
         .note = notes_receive,
@@ -372,12 +375,14 @@ static int open_log(struct daemon *d, struct err *e)
         return rc;
     }
     if (refused.code != 0) {
+        MARK(data_refused);
         log_line(LOG_ERROR, "data_refused", "err", refused.msg, "now",
                  "this host is blank and is filled again by its peers", NULL);
     }
     struct raftlog_status st;
     raftlog_status(d->rl, &st);
     if (st.blank && fsm_applied(d->fsm) > 0) {
+        MARK(state_without_log);
         rc = fsm_reset(d->fsm, e); /* A view of a log that is gone. */
     }
     return rc;

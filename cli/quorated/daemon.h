@@ -57,6 +57,7 @@ struct daemon_options {
     uint32_t heartbeat_ms;
     uint64_t snapshot_entries;
     uint64_t snapshot_trailing;
+    uint64_t cache_bytes;   /* Of the log's entries in memory; 0: the default. */
     uint64_t segment_bytes; /* Of the log's files; 0: the default. */
     bool image_locking;
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -139,6 +140,7 @@ uint32_t lease_proved(struct lease_master *m,
     m->proving = false;
     for (uint32_t i = 0; i < LIMIT_HOSTS; i++) {
         struct lease_host *h = &m->hosts[i];
+        MARK_IF(lease_held_back, h->proving != 0 && h->held);
         if (h->proving != 0 && ok && !h->held) {
             ret[n++] = (struct lease_grant){.raft_id = h->raft_id, .number = h->proving};
             h->granted_ms = now_ms;
@@ -164,6 +166,9 @@ bool lease_is_over(const struct lease_master *m,
 {
     const struct lease_host *h = find(m, host);
     uint64_t from = max_u64(MUTANT(lease_no_wait) ? 0 : m->since_ms, h == NULL ? 0 : h->granted_ms);
+    MARK_IF(lease_waited_out,
+            h == NULL && m->term != 0 &&
+                now_ms < from + lease_wait_ms(t->lease_ms, t->clock_error_permille));
     uint64_t longest = max_u64(t->lease_ms, t->bound_ms);
     return m->term != 0 &&
            now_ms >= from + lease_wait_ms((uint32_t)longest, t->clock_error_permille);

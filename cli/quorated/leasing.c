@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mp.h"
 #include "core/mutant.h"
 #include "core/util.h"
@@ -105,6 +106,7 @@ void leasing_granted(struct leasing *l, uint64_t number, uint64_t lease_ms, uint
     }
     if (l->closing || lease_ms > LEASE_MAX_MS ||
         !lease_granted(&l->holder, number, (uint32_t)lease_ms, index)) {
+        MARK(grant_too_late);
         return;
     }
     warden_renew(l->warden, l->holder.end_ms, l->times.kill_margin_ms);
@@ -157,6 +159,7 @@ static void grant_all(struct leasing *l, bool ok)
     /* A read is answered by whoever leads: it proves our own mastership only if that is us still,
      * in the very term. */
     ok = ok && !l->d->diverged && st.leading && st.term == l->proof_term;
+    MARK_IF(lease_not_proved, !ok);
     uint32_t n = lease_proved(&l->master, l->proof_term, ok, now_of(l), grants);
     l->proof_pending = false;
     for (uint32_t i = 0; i < n; i++) {

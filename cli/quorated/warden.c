@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mark.h"
 #include "core/mutant.h"
 #include "core/util.h"
 
@@ -123,6 +124,7 @@ static void adopt(struct warden *w, const struct guard_msg *m, const struct guar
         w->end_ms = m->end_ms;
         w->margin_ms = m->margin_ms;
     } else {
+        MARK(guard_told_lease);
         send_lease(w);
     }
     for (uint32_t i = 0; i < w->n; i++) {
@@ -132,6 +134,7 @@ static void adopt(struct warden *w, const struct guard_msg *m, const struct guar
     }
     char n[16];
     (void)snprintf(n, sizeof n, "%u", m->n);
+    MARK_IF(guard_adopted, m->n > 0);
     log_line(LOG_INFO, "guard_found", "copies", n, NULL);
     w->opt.changed(w->opt.ctx, NULL);
 }
@@ -156,6 +159,7 @@ static void answered(struct warden *w, const struct guard_msg *m)
         say("guarded", &m->copy, 0);
     } else {
         forget(w, c);
+        MARK(guard_refused);
         say("not_guarded", &m->copy, m->code);
     }
     w->opt.changed(w->opt.ctx, &m->copy);
@@ -186,6 +190,7 @@ static void heard(void *ctx, const struct guard_msg *m, const struct guard_copy 
         }
         return;
     case GUARD_KILLED:
+        MARK(guard_killed);
         log_line(LOG_WARN, "guard_killed", "copies", n, "why", "the lease is over", NULL);
         remember_killed(w);
         w->opt.changed(w->opt.ctx, NULL);
@@ -208,6 +213,7 @@ static void lost(void *ctx, const struct err *e)
     }
     w->connecting = false;
     if (w->ready) {
+        MARK(guard_lost);
         w->ready = false;
         w->without_ms = now_ms(w);
         warden_tick(w);

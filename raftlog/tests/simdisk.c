@@ -162,6 +162,9 @@ static int meet(struct simdisk *sd, uint32_t error_ppm)
         return ERR_IO;
     }
     sd->calls++;
+    if (sd->o.call != NULL) {
+        sd->o.call();
+    }
     if (sd->fault_at == 0 || --sd->fault_at > 0) {
         return by_chance(sd, error_ppm) ? ERR_IO : 0;
     }
@@ -467,23 +470,33 @@ static void sim_queue(struct disk *d, struct disk_write *w)
     start_group(sd);
 }
 
-static void end_group(struct simdisk *sd)
+/* What was written of the group is synced, or the writes behind it fail, too. */
+static void sync_group(struct simdisk *sd)
 {
-    struct disk_write *w = sd->group;
-    bool synced = sd->group_code == 0;
-    if (synced) {
+    struct inode *inode = file_of(sd->group->file)->inode;
+    bool written = sd->group_code == 0;
+    if (written) {
         sd->group_code = meet(sd, sd->errors.sync_ppm) == 0 ? 0 : ERR_IO;
     }
     if (sd->dead) {
         return;
     }
     if (sd->group_code == 0) {
-        inode_sync(file_of(w->file)->inode);
-    } else if (synced) {
-        inode_lose(sd, file_of(w->file)->inode);
+        inode_sync(inode);
+    } else if (written) {
+        inode_lose(sd, inode);
     }
     sd->full = sd->group_code == ERR_NO_SPACE;
     sd->broken = sd->broken || sd->group_code == ERR_IO;
+}
+
+static void end_group(struct simdisk *sd)
+{
+    struct disk_write *w = sd->group;
+    sync_group(sd);
+    if (sd->dead) {
+        return;
+    }
     int code = sd->group_code;
     sd->group = NULL;
     start_group(sd);
@@ -527,9 +540,7 @@ void simdisk_finish(struct simdisk *sd)
     while (!sd->dead && (sd->group != NULL || sd->task_first != NULL)) {
         struct disk_task *t = sd->task_first;
         if (sd->group != NULL) {
-            if (sd->group_code == 0 && meet(sd, sd->errors.sync_ppm) == 0) {
-                inode_sync(file_of(sd->group->file)->inode);
-            }
+            sync_group(sd);
             sd->group = NULL;
             start_group(sd);
         } else {

@@ -21,6 +21,7 @@ struct simdisk_options {
     uint64_t max_us;
     uint64_t task_us;        /* A task takes this. */
     uint64_t capacity_bytes; /* 0: without end. */
+    void (*call)(void);      /* Told before each call that changes something; NULL: nobody is. */
 };
 
 struct simdisk *simdisk_new(const struct simdisk_options *options);

@@ -125,6 +125,38 @@ static void a_voter_that_missed_its_promotion_does_not_stop_the_pool(void **stat
     assert_true(second);
 }
 
+/* Leader 0 makes the other one of two voters a standby, and dies before that is on its own disk. If
+ * the other one has it, it does not stand, and does not vote for 0, whose log is shorter. */
+static void the_last_other_voter_goes_when_the_leader_has_it_on_disk(void **state)
+{
+    struct sim *sim = script_new(12, 2, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    leader->disk.fsync_us = 400 * MS;
+    assert_int_equal(
+        node_member_role(leader->node, sim->hosts[1].id, RAFTLOG_STANDBY, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 60 * MS);
+    assert_int_equal(conf_voters(&leader->node->membership.now), 1);
+    assert_int_equal(conf_voters(&leader->node->membership.committed), 2);
+    sim_host_crash(leader);
+    leader->disk.fsync_us = 800;
+    sim_host_start(leader);
+    assert_true(sim_until(sim, script_has_leader, 4000 * MS));
+    slot_0_leads(sim);
+    assert_int_equal(
+        node_member_role(leader->node, sim->hosts[1].id, RAFTLOG_STANDBY, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 500 * MS);
+    assert_int_equal(conf_voters(&leader->node->membership.committed), 1);
+    assert_int_equal(conf_voters(&sim->hosts[1].node->membership.committed), 1);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 /* Guard 1 is about the core's books, which random lives get wrong within a few seeds. */
 static void without_the_split_the_core_notes_wrong_configurations(void **state)
 {
@@ -203,6 +235,67 @@ static void a_removed_member_learns_it(void **state)
     sim_free(sim);
 }
 
+/* Member 2 is told to stand, is not heard, and is taken out meanwhile by the leader of the term
+ * before.
+ */
+static void a_removed_member_with_a_newer_term_learns_it(void **state)
+{
+    struct sim *sim = script_new(4, 3, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    struct sim_host *away = &sim->hosts[2];
+    uint64_t term = leader->node->term;
+    sim_net_set_cut(sim, 2, 0, /*cut=*/true);
+    sim_net_set_cut(sim, 2, 1, /*cut=*/true);
+    assert_int_equal(node_transfer(leader->node, away->id, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    for (int i = 0; i < 100 && away->node->term == term; i++) {
+        sim_pass(sim, MS);
+    }
+    assert_int_equal(away->node->term, term + 1);
+    script_cut(sim, 2, 0x03, /*cut=*/true);
+    for (int i = 0; i < 100 && leader->node->membership.committed.n == 3; i++) {
+        (void)node_member_remove(leader->node, away->id, sim_ms(sim), &e);
+        sim_host_touched(leader);
+        sim_pass(sim, 100 * MS);
+    }
+    assert_int_equal(leader->node->membership.committed.n, 2);
+    assert_int_equal(leader->node->term, term);
+    sim_host_crash(away); /* From now on it asks before it stands. */
+    sim_host_start(away);
+    sim_pass(sim, 1000 * MS);
+    assert_false(node_removed(away->node));
+    sim_net_heal(sim);
+    sim_pass(sim, 1000 * MS);
+    assert_true(node_removed(away->node));
+    assert_int_equal(leader->node->term, term);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
+/* The leader is not in its reach, which another member is. */
+static void a_removed_member_learns_it_from_a_follower(void **state)
+{
+    struct sim *sim = script_new(5, 3, 0);
+    struct err e;
+
+    (void)state;
+    slot_0_leads(sim);
+    struct sim_host *leader = &sim->hosts[0];
+    script_cut(sim, 2, 0x01, /*cut=*/true);
+    assert_int_equal(node_member_remove(leader->node, sim->hosts[2].id, sim_ms(sim), &e), 0);
+    sim_host_touched(leader);
+    sim_pass(sim, 2000 * MS);
+    assert_int_equal(leader->node->membership.committed.n, 2);
+    assert_true(node_removed(sim->hosts[2].node));
+    assert_false(node_removed(sim->hosts[1].node));
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 static void changes_are_refused_for_the_right_reason(void **state)
 {
     struct sim *sim = script_new(4, 3, 0);
@@ -274,10 +367,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_waits_for_an_entry_of_the_own_term),
         cmocka_unit_test(a_voter_that_missed_its_promotion_does_not_stop_the_pool),
+        cmocka_unit_test(the_last_other_voter_goes_when_the_leader_has_it_on_disk),
         cmocka_unit_test(without_the_split_the_core_notes_wrong_configurations),
         cmocka_unit_test(lost_voters_can_be_taken_out_one_after_the_other),
         cmocka_unit_test(a_refusal_tells_of_a_newer_term),
         cmocka_unit_test(a_removed_member_learns_it),
+        cmocka_unit_test(a_removed_member_with_a_newer_term_learns_it),
+        cmocka_unit_test(a_removed_member_learns_it_from_a_follower),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
         cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),
     };

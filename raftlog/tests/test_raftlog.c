@@ -310,6 +310,38 @@ static void a_leader_that_closes_hands_over_first(void **state)
     wait_equal(0);
 }
 
+static void set_role(uint64_t raft_id, enum raftlog_role role)
+{
+    char line[64];
+    (void)snprintf(line, sizeof line, "role %" PRIu64 " %d", raft_id, role);
+    ask_leader(line);
+    wait_role(raft_id, role);
+}
+
+/* It leads as soon as it starts, before there is anybody whom it could tell. */
+static void an_only_voter_with_standbys_comes_back(void **state)
+{
+    (void)state;
+    struct proc *l = leader();
+    struct proc_status s[N];
+    for (int i = 0; i < N; i++) {
+        assert_true(proc_look(&members[i], &s[i]));
+        if (&members[i] != l) {
+            set_role(s[i].raft_id, RAFTLOG_STANDBY);
+        }
+    }
+    proc_kill(l);
+    proc_start(l);
+    (void)load(l, 5, 1);
+    wait_equal(0);
+    for (int i = 0; i < N; i++) {
+        if (&members[i] != l) {
+            set_role(s[i].raft_id, RAFTLOG_VOTER);
+        }
+    }
+    wait_equal(0);
+}
+
 /* Its directory is lost; it comes back blank and gets a new number and a snapshot. */
 static void a_wiped_member_is_filled_by_a_snapshot(void **state)
 {
@@ -497,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_killed_leader_is_replaced_before_anybodys_patience_ends),
         cmocka_unit_test(leadership_is_handed_over_without_an_election),
         cmocka_unit_test(a_leader_that_closes_hands_over_first),
+        cmocka_unit_test(an_only_voter_with_standbys_comes_back),
         cmocka_unit_test(a_wiped_member_is_filled_by_a_snapshot),
         cmocka_unit_test(a_damaged_directory_is_set_aside),
         cmocka_unit_test(a_directory_put_back_from_a_backup_is_refused),

@@ -1,0 +1,3 @@
+#include "core/mark.h"
+
+uint64_t *mark_counts;
