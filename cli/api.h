@@ -200,8 +200,8 @@ struct api_query {
  * last that ended), op.show (api_op), log.stats (api_log, always of the host that answers),
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
  * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
- * which guests that an evacuation moved away from it would come back), balance.list (api_move: which
- * guests would move so that no two hosts differ by more than so many percent). */
+ * which guests that an evacuation moved away from it would come back), balance.list (api_move:
+ * which guests would move so that no two hosts differ by more than so many percent). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

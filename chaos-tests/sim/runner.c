@@ -68,9 +68,13 @@ static struct run *self;
  */
 static void note_crash(void)
 {
+    const char *name = proc_now == NULL ? "the simulator" : proc_now->name;
+    size_t i = 0;
     self->now_ns = world.now_ns;
-    (void)str_copy(self->failure, sizeof self->failure,
-                   proc_now == NULL ? "the simulator" : proc_now->name);
+    for (; name[i] != '\0' && i < sizeof self->failure - 1; i++) { /* In a signal's handler. */
+        self->failure[i] = name[i];
+    }
+    self->failure[i] = '\0';
 }
 
 static void crashed(int sig)

@@ -183,20 +183,11 @@ void daemon_applied(struct daemon *d)
 
 /* --- telling the pool that this host is there */
 
-/* An earlier try was applied, and its outcome did not come back. */
-static bool was_announced(const struct daemon *d, const struct outcome *o)
-{
-    struct raftlog_status st;
-    raftlog_status(d->rl, &st);
-    return o->code == (uint32_t)-ERR_STALE && strcmp(o->detail, "incarnation") == 0 &&
-           o->b == st.incarnation && d->announced_next == st.raft_id;
-}
-
 static void announced(void *ctx, int code, const struct outcome *o)
 {
     struct daemon *d = ctx;
     d->announcing = false;
-    if (code == 0 && (o->code == 0 || was_announced(d, o))) {
+    if (code == 0 && o->code == 0) {
         d->announced_raft_id = d->announced_next;
         log_line(LOG_INFO, "announced", "name", d->opt.name, NULL);
     } else {

@@ -49,7 +49,7 @@ static void waiter_answer(struct waiter *w, const struct op *op)
 static void waiter_look(struct waiter *w, bool at_deadline)
 {
     struct fsm_view *v = fsm_look(w->d->fsm);
-    struct op op;
+    struct op op = {0};
     struct err e;
     int rc = v == NULL ? daemon_no_view(w->d, &e) : fsm_get_op(v, w->op, &op);
     if (v != NULL && rc != 0) {
