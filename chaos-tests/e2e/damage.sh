@@ -102,8 +102,12 @@ lose_all_segments() { rm "$(log_of "$VICTIM")"/wal-0*; }
 flip_one() { flip "$(log_of "$VICTIM")/$1-a" 30; }
 flip_both() { flip_one "$1"; flip "$(log_of "$VICTIM")/$1-b" 30; }
 flip_snapshot() { flip "$(last_of 'snap-*')" 5000; }
+# All of it but LMDB's two meta pages: a few pages alone may happen to be free ones, which nobody misses.
 overwrite_state() {
-    dd if=/dev/urandom of="$(data_of "$VICTIM")/state/state.mdb" bs=4096 seek=2 count=16 conv=notrunc status=none
+    local file pages
+    file=$(data_of "$VICTIM")/state/state.mdb
+    pages=$(($(stat -c %s "$file") / 4096 - 2))
+    dd if=/dev/urandom of="$file" bs=4096 seek=2 count="$pages" conv=notrunc status=none
 }
 cut_state() { truncate -s 12345 "$(data_of "$VICTIM")/state/state.mdb"; }
 lose_state() { rm "$(data_of "$VICTIM")"/state/*; }
