@@ -125,7 +125,7 @@ extern const struct enum_names enum_place_no;
     F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  9,             0,    "",    "Kind") \
     F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \

@@ -195,6 +195,14 @@ static void index_guest(struct apply *a, const struct guest *g, bool there)
     } else {
         del_row(a, &uuid);
     }
+    if (g->dir[0] != '\0') {
+        const struct key dir = key_name('f', g->dir);
+        if (there) {
+            put_bytes(a, &dir, g->name, strlen(g->name));
+        } else {
+            del_row(a, &dir);
+        }
+    }
     for (uint32_t i = 0; i < g->config.disks_n + 2; i++) {
         const char *path = i < g->config.disks_n    ? g->config.disks[i].path
                            : i == g->config.disks_n ? g->config.kernel
@@ -284,6 +292,31 @@ void drop_guest(struct apply *a, const struct guest *g)
     index_group(a, 'w', g->together, g->name, /*in=*/false);
     del_row(a, &k);
     a->f->sys.guests--;
+}
+
+void move_guest(struct apply *a, const struct guest *old, struct guest *g)
+{
+    static const struct guest none;
+    assert(g->state == old->state && g->op == 0);
+    drop_guest(a, old);
+    a->f->sys.guests++;
+    g->generation = old->generation + 1;
+    index_guest(a, g, /*there=*/true);
+    index_groups(a, &none, g);
+    const struct key k = key_name('G', g->name);
+    put_row(a, &k, &schema_guest, g);
+}
+
+bool dir_is_taken(struct apply *a, const char *dir, char owner[LIMIT_NAME + 1])
+{
+    const struct key k = key_name('f', dir);
+    struct kv_row row;
+    if (kv_get(a->t, k.b, k.n, &row) != 0) {
+        return false;
+    }
+    memset(owner, 0, LIMIT_NAME + 1);
+    memcpy(owner, row.value, min_u64(row.value_len, LIMIT_NAME));
+    return true;
 }
 
 uint64_t give_epoch(struct apply *a)

@@ -132,6 +132,16 @@ void save_repo(struct apply *a, const struct repo *r);
  * row as it is stored, NULL for a new guest. */
 void save_guest(struct apply *a, const struct guest *old, struct guest *g);
 void drop_guest(struct apply *a, const struct guest *g);
+/* The row of a guest that is on no host moves to its new name. */
+void move_guest(struct apply *a, const struct guest *old, struct guest *g);
+/* What is reserved for the disks of a guest that was renamed; the name of that guest, or false. */
+bool dir_is_taken(struct apply *a, const char *dir, char owner[LIMIT_NAME + 1]);
+/* As need_new_name(), for a guest: also no directory of another guest's disks. */
+bool need_new_guest(struct apply *a, const char *name);
+/* Whether no guest has it, or reject. */
+bool uuid_is_new(struct apply *a, const struct id *uuid);
+/* Whether there is room for one guest more in the pool, or reject. */
+bool pool_has_room(struct apply *a);
 
 /* Memory promised at the target of a migration. */
 void reserve(struct apply *a, const char *host, const struct guest *g);

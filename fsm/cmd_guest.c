@@ -53,34 +53,10 @@ static bool check_groups(struct apply *a, const struct guest *g)
     return true;
 }
 
-static bool uuid_is_new(struct apply *a, const struct id *uuid)
-{
-    const struct key k = key_id('u', uuid);
-    struct kv_row row;
-    if (id_is_none(uuid)) {
-        reject_field(a, "uuid");
-        return false;
-    }
-    if (kv_get(a->t, k.b, k.n, &row) == 0) {
-        char text[ID_TEXT_SIZE];
-        char owner[LIMIT_NAME + 1] = "";
-        memcpy(owner, row.value, min_u64(row.value_len, LIMIT_NAME));
-        struct outcome *o = reject(a, ERR_EXISTS, "uuid", owner);
-        (void)str_copy(o->detail, sizeof o->detail, id_text(uuid, text));
-        return false;
-    }
-    return true;
-}
-
 void cmd_guest_create(struct apply *a, const void *record)
 {
     const struct cmd_guest_create *c = record;
-    if (!need_new_name(a, 'G', "guest", c->name) || !uuid_is_new(a, &c->uuid)) {
-        return;
-    }
-    if (a->f->sys.guests >= LIMIT_GUESTS) {
-        struct outcome *o = reject(a, ERR_TOO_BIG, "guests", "");
-        o->a = LIMIT_GUESTS;
+    if (!need_new_guest(a, c->name) || !uuid_is_new(a, &c->uuid) || !pool_has_room(a)) {
         return;
     }
     struct guest g;
@@ -164,6 +140,29 @@ void cmd_guest_shutdown(struct apply *a, const void *record)
     g.state = GUEST_STOPPING;
     g.stop = STOP_SHUTDOWN;
     g.want = WANT_OFF;
+    save_guest(a, &old, &g);
+    emit_guest(a, "guest.stopping", &g, enum_stop_mode.names[g.stop]);
+}
+
+/* It shuts itself down and starts again, where it is and as it was: what was set since comes with a
+ * start only. */
+void cmd_guest_reboot(struct apply *a, const void *record)
+{
+    const struct cmd_guest_reboot *c = record;
+    struct guest old;
+    if (!need_guest(a, c->name, c->generation, &old) || !need_idle(a, &old)) {
+        return;
+    }
+    if (old.state != GUEST_RUNNING || old.changed) {
+        (void)reject_state(a, "guest", old.name, old.changed ? "reboot_changed" : "reboot",
+                           old.state);
+        return;
+    }
+    struct guest g = old;
+    struct op o = op_make(a, OP_REBOOT, &g);
+    op_begin(a, &o);
+    g.state = GUEST_STOPPING;
+    g.stop = STOP_REBOOT;
     save_guest(a, &old, &g);
     emit_guest(a, "guest.stopping", &g, enum_stop_mode.names[g.stop]);
 }

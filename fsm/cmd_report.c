@@ -73,10 +73,11 @@ static void run_again(struct report *r)
     struct guest *g = &r->g;
     g->run_epoch = MUTANT(epoch_kept) ? g->run_epoch : give_epoch(r->a);
     g->state = GUEST_STARTING;
-    g->restarts++;
+    g->restarts += op_is(r, OP_REBOOT) ? 0 : 1;
     g->changed = false;
     g->guarded = is_protected(r->a, g);
-    if (op_is(r, OP_START)) { /* The start goes on: it ends when a run has started. */
+    g->stop = STOP_NONE;
+    if (op_is(r, OP_START) || op_is(r, OP_REBOOT)) { /* It ends when a run has started. */
         r->op.dst_epoch = g->run_epoch;
         op_save(r->a, &r->op);
     }
@@ -178,6 +179,8 @@ static void exited(struct report *r)
     } else if (g->stop == STOP_DESTROY && g->code != 0) {
         fail_guest(r, g->code); /* Its start had timed out. */
         save(r, "guest.failed", enum_exit_reason.names[g->exit]);
+    } else if (g->stop == STOP_REBOOT) {
+        run_again(r);
     } else if (g->stop != STOP_NONE) {
         end_op(r, OP_DONE, 0);
         stop_guest(g, g->exit);
@@ -207,6 +210,7 @@ static void op_failed(struct report *r)
     struct guest *g = &r->g;
     switch ((enum op_kind)r->op.kind) {
     case OP_SHUTDOWN:
+    case OP_REBOOT:
         g->state = GUEST_RUNNING;
         g->stop = STOP_NONE;
         g->want = WANT_RUNNING;

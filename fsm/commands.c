@@ -96,6 +96,15 @@ SCHEMA_DEFINE(cmd_guest_set, CMD_guest_set)
 #define SCHEMA_RECORD cmd_guest_migrate
 SCHEMA_DEFINE(cmd_guest_migrate, CMD_guest_migrate)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_rename
+SCHEMA_DEFINE(cmd_guest_rename, CMD_guest_rename)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_clone
+SCHEMA_DEFINE(cmd_guest_clone, CMD_guest_clone)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_reboot
+SCHEMA_DEFINE(cmd_guest_reboot, CMD_guest_reboot)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_report
 SCHEMA_DEFINE(cmd_guest_report, CMD_guest_report)
 #undef SCHEMA_RECORD

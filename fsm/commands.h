@@ -182,6 +182,18 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  rate_mib_per_s,  _,          OPT,    0,  1000000,       0,    "MiB/s", "Bandwidth limit; 0 is none") \
     F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
     F(u64,  parent,          _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Evacuation that it is part of, which must be under way")
+#define CMD_guest_rename(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  to,              _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Its new name") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_clone(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  to,              _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name of the new guest") \
+    F(bool, fresh,           _,          OPT,    0,  1,             0,    "",    "Make the disks of its image anew; data of the guest is never shared") \
+    F(id,   uuid,            _,          AUTO,   16, 16,            0,    "",    "Identity of the new guest") \
+    F(strs, macs,            _,          AUTO,   0,  LIMIT_VIFS,    0,    "",    "MAC addresses of its network cards") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_reboot(F) CMD_guest_shutdown(F)
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \

@@ -35,7 +35,8 @@ enum guest_want { /* What the operator wants; the agents work towards it. */
 enum stop_mode {
     STOP_NONE,
     STOP_SHUTDOWN, /* Ask the guest. */
-    STOP_DESTROY   /* At once. */
+    STOP_DESTROY,  /* At once. */
+    STOP_REBOOT    /* Ask the guest; it is started again when it is gone. */
 };
 enum on_exit { /* on_poweroff, on_reboot, on_crash of vm.cfg. */
     ON_EXIT_DESTROY,
@@ -59,7 +60,8 @@ enum op_kind {
     OP_MIGRATE,
     OP_EVACUATE, /* Of a host: its guests are migrated away, a few at a time. */
     OP_RETURN,   /* Of a host: the guests that an evacuation moved away come back. */
-    OP_RESTART   /* Of the pool: the daemons of its hosts are restarted, one after the other. */
+    OP_RESTART,  /* Of the pool: the daemons of its hosts are restarted, one after the other. */
+    OP_REBOOT
 };
 enum op_state {
     OP_RUNNING,
@@ -202,7 +204,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  run_epoch,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Epoch of the current run; only a copy with this one may run") \
     F(u64,  generation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Counts the changes of this row") \
     F(u64,  op,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation under way; 0 is none") \
-    F(enm,  stop,            stop_mode,  OPT,    0,  2,             0,    "",    "How it is being stopped") \
+    F(enm,  stop,            stop_mode,  OPT,    0,  3,             0,    "",    "How it is being stopped") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why the last run ended") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it is failed: an error number, without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said of it") \
@@ -224,7 +226,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
     F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
     F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on") \
-    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back")
+    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back") \
+    F(str,  dir,             _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Directory of its disks in running_pool; empty: its name")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -238,7 +241,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  9,             0,    "",    "Kind") \
     F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \

@@ -98,8 +98,15 @@ guest_verbs() {
     quietly guest shutdown "$g" --timeout 30
     eventually 10 "$g is off" guest_is "$g" stopped
     quietly guest start "$g"
+    quietly guest reboot "$g"
+    q_refused 4 "only a stopped or failed guest" guest rename "$g" "$g-2"
     quietly guest destroy "$g"
-    quietly guest delete "$g"
+    quietly guest rename "$g" "$g-2"
+    q_refused 4 "--fresh" guest clone "$g-2" "$g-3"
+    quietly guest clone "$g-2" "$g-3" --fresh
+    q_refused 4 "is taken by $g-2" guest clone "$g-2" "$g" --fresh
+    quietly guest delete "$g-3"
+    quietly guest delete "$g-2"
     # The same request twice: once done, twice told.
     id=$(</proc/sys/kernel/random/uuid)
     first=$(q guest create "$g" --image tiny --no-start --no-wait --json --request-id "$id")
@@ -122,7 +129,10 @@ older_words() {
     quietly pause "$g"
     quietly unpause "$g"
     quietly migrate --live "$g" "$(host_but "$(guest_field "$g" host)")"
+    quietly reboot -w "$g"
     quietly shutdown -w "$g"
+    quietly rename "$g" "$g-2"
+    quietly rename "$g-2" "$g"
     quietly delete "$g"
     quietly create "$LAB_DIR/vm.cfg"
     quietly list

@@ -10,6 +10,7 @@ int run_command(struct cli *cli, const struct parsed *p);
 int run_create(struct cli *cli, const struct parsed *p);
 int run_new(struct cli *cli, const struct parsed *p);
 int run_shutdown(struct cli *cli, const struct parsed *p);
+int run_reboot(struct cli *cli, const struct parsed *p);
 int run_migrate(struct cli *cli, const struct parsed *p);
 int run_maintenance(struct cli *cli, const struct parsed *p);
 int run_evacuate(struct cli *cli, const struct parsed *p);

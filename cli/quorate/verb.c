@@ -166,6 +166,13 @@ static const struct verb own_verbs[] = {
      .flags = VERB_OLD | VERB_REQUEST,
      .extra = "name",
      .shorts = "a all w wait"},
+    {.title = "reboot",
+     .summary = "Ask a guest, or with -a all of them, to reboot; -w waits",
+     .args = &schema_args_shutdown,
+     .run = run_reboot,
+     .flags = VERB_OLD | VERB_REQUEST,
+     .extra = "name",
+     .shorts = "a all w wait"},
     {.title = "migrate",
      .summary = "Move a guest to another host; without --live it stands still meanwhile",
      .args = &schema_args_migrate,
@@ -186,7 +193,7 @@ static const struct old_command {
     const char *command;
 } old_commands[] = {
     {"start", "guest_start"},     {"destroy", "guest_destroy"}, {"pause", "guest_pause"},
-    {"unpause", "guest_unpause"}, {"delete", "guest_delete"},
+    {"unpause", "guest_unpause"}, {"delete", "guest_delete"},   {"rename", "guest_rename"},
 };
 
 static void from_command(const struct command *c, struct verb *ret)
@@ -199,6 +206,11 @@ static void from_command(const struct command *c, struct verb *ret)
                          .flags = VERB_REQUEST | VERB_WAITS};
     if (c->number == COMMAND_guest_migrate) {
         ret->extra = "host";
+    } else if (c->number == COMMAND_guest_shutdown || c->number == COMMAND_guest_reboot) {
+        ret->args = &schema_args_shutdown;
+        ret->command = NULL; /* What is typed is not its record. */
+        ret->run = c->number == COMMAND_guest_reboot ? run_reboot : run_shutdown;
+        ret->extra = "name";
     } else if (c->number == COMMAND_host_evacuate) {
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */

@@ -32,7 +32,7 @@
 #define ARGS_SHUTDOWN_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest") \
     F(bool, all,             _,          OPT,    0,  1,             0,    "",    "Every running guest") \
-    F(bool, wait,            _,          OPT,    0,  1,             0,    "",    "Wait until it has shut down")
+    F(bool, wait,            _,          OPT,    0,  1,             0,    "",    "Wait for the end; the verbs of two words do unless --no-wait")
 #define ARGS_MIGRATE_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \

@@ -138,7 +138,6 @@ static struct slot *slot_get(struct agent *a, const struct id *uuid, const char 
         s = mem_new(1, sizeof *s);
         s->agent = a;
         s->uuid = *uuid;
-        (void)str_copy(s->name, sizeof s->name, name);
         if (a->n_slots == a->cap_slots) {
             a->cap_slots = a->cap_slots == 0 ? 16 : 2 * a->cap_slots;
             a->slots = mem_grow(a->slots, a->cap_slots, sizeof(struct slot *));
@@ -146,6 +145,7 @@ static struct slot *slot_get(struct agent *a, const struct id *uuid, const char 
         a->slots[a->n_slots++] = s;
         adopt_orphans(s);
     }
+    (void)str_copy(s->name, sizeof s->name, name);
     s->dirty = true;
     return s;
 }

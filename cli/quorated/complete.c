@@ -126,6 +126,23 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
+/* The new guest's identity; a guest may get cards meanwhile, so there are addresses for all. */
+static int complete_clone(struct daemon *d, struct cmd_guest_clone *c)
+{
+    struct guest_config cards = {.vifs_n = LIMIT_VIFS};
+    if (id_is_none(&c->uuid)) {
+        c->uuid = id_new(&d->rng);
+    }
+    if (c->macs_n == 0) {
+        fill_macs(d, &cards);
+        for (uint32_t i = 0; i < LIMIT_VIFS; i++) {
+            (void)str_copy(c->macs[i], sizeof c->macs[i], cards.vifs[i].mac);
+        }
+        c->macs_n = LIMIT_VIFS;
+    }
+    return 0;
+}
+
 static int complete_start(struct fsm_view *v, struct cmd_guest_start *c, struct err *e)
 {
     struct guest g;
@@ -203,6 +220,9 @@ int complete_command(struct daemon *d,
 {
     if (c->number == COMMAND_guest_create) {
         return complete_create(d, v, record, e);
+    }
+    if (c->number == COMMAND_guest_clone) {
+        return complete_clone(d, record);
     }
     if (c->number == COMMAND_guest_start) {
         return complete_start(v, record, e);

@@ -31,6 +31,7 @@ completion
 create
 new
 shutdown
+reboot
 migrate
 info
 start
@@ -38,6 +39,7 @@ destroy
 pause
 unpause
 delete
+rename
 [0]
 $ quorate completion-words -- guest
 create
@@ -49,6 +51,9 @@ unpause
 delete
 set
 migrate
+rename
+clone
+reboot
 list
 show
 [0]
@@ -115,6 +120,7 @@ completion
 create
 new
 shutdown
+reboot
 migrate
 info
 start
@@ -122,6 +128,7 @@ destroy
 pause
 unpause
 delete
+rename
 [0]
 # A dead pool holds nobody up.
 $ quorate completion-words -- --connect unix:$D/dead guest start

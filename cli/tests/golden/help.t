@@ -34,6 +34,9 @@ $ quorate
 !   guest delete       Delete a stopped guest
 !   guest set          Change a guest's configuration
 !   guest migrate      Move a running guest to another host
+!   guest rename       Give a stopped guest another name
+!   guest clone        Create a stopped guest like another one, with an identity of its own
+!   guest reboot       Ask a guest to shut down, and start it again where it is
 !   guest list         List the guests, or those that are named
 !   guest show         Show a guest with its configuration
 ! 
@@ -68,6 +71,7 @@ $ quorate
 !   create             Create and start a guest from a file vm.cfg
 !   new                Create a guest from a file vm.cfg, without starting it
 !   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
+!   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
 !   migrate            Move a guest to another host; without --live it stands still meanwhile
 !   info               Show the host that answers
 !   start              Start a guest
@@ -75,6 +79,7 @@ $ quorate
 !   pause              Pause a guest
 !   unpause            Let a paused guest go on
 !   delete             Delete a stopped guest
+!   rename             Give a stopped guest another name
 ! 
 ! Options of all verbs, or of those of their kind:
 !   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -133,6 +138,9 @@ Virtual machines:
   guest delete       Delete a stopped guest
   guest set          Change a guest's configuration
   guest migrate      Move a running guest to another host
+  guest rename       Give a stopped guest another name
+  guest clone        Create a stopped guest like another one, with an identity of its own
+  guest reboot       Ask a guest to shut down, and start it again where it is
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
 
@@ -167,6 +175,7 @@ In the words of the older system:
   create             Create and start a guest from a file vm.cfg
   new                Create a guest from a file vm.cfg, without starting it
   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
+  reboot             Ask a guest, or with -a all of them, to reboot; -w waits
   migrate            Move a guest to another host; without --live it stands still meanwhile
   info               Show the host that answers
   start              Start a guest
@@ -174,6 +183,7 @@ In the words of the older system:
   pause              Pause a guest
   unpause            Let a paused guest go on
   delete             Delete a stopped guest
+  rename             Give a stopped guest another name
 
 Options of all verbs, or of those of their kind:
   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -207,6 +217,9 @@ Virtual machines:
   guest delete       Delete a stopped guest
   guest set          Change a guest's configuration
   guest migrate      Move a running guest to another host
+  guest rename       Give a stopped guest another name
+  guest clone        Create a stopped guest like another one, with an identity of its own
+  guest reboot       Ask a guest to shut down, and start it again where it is
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
 [0]
