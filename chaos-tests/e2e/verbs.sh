@@ -99,6 +99,7 @@ guest_verbs() {
     eventually 10 "$g is off" guest_is "$g" stopped
     quietly guest start "$g"
     quietly guest reboot "$g"
+    q_refused 4 "has no console under driver sim" guest console "$g"
     q_refused 4 "only a stopped or failed guest" guest rename "$g" "$g-2"
     quietly guest destroy "$g"
     quietly guest rename "$g" "$g-2"
@@ -125,6 +126,7 @@ older_words() {
         "$LAB_DIR/repo/seed_pool/tiny/kernel" >"$LAB_DIR/vm.cfg"
     q new "$LAB_DIR/vm.cfg" >/dev/null 2>"$LAB_DIR/said" || fail "new: $(cat "$LAB_DIR/said")"
     grep -q 'vm.cfg:5.*whatever' "$LAB_DIR/said" || fail "no warning of line 5: $(cat "$LAB_DIR/said")"
+    q_refused 4 "is stopped: it has no console" console "$g"
     quietly start "$g"
     quietly pause "$g"
     quietly unpause "$g"

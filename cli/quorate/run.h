@@ -23,6 +23,9 @@ int run_shutdown_all(struct link *l, const char *host, bool wait);
 int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
 
+/* run_console.c */
+int run_console(struct cli *cli, const struct parsed *p);
+
 /* run_host.c */
 int run_balance(struct cli *cli, const struct parsed *p);
 int run_host_fence(struct cli *cli, const struct parsed *p);

@@ -25,6 +25,9 @@ SCHEMA_DEFINE(args_create, ARGS_CREATE_FIELDS)
 #define SCHEMA_RECORD args_shutdown
 SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_console
+SCHEMA_DEFINE(args_console, ARGS_CONSOLE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
@@ -117,6 +120,10 @@ static const struct verb own_verbs[] = {
      .summary = "Stop the daemon of a host, for an update or before the machine goes down",
      .args = &schema_args_stop,
      .run = run_host_stop},
+    {.title = "guest console",
+     .summary = "Be at the console of a guest, wherever it runs; Ctrl-] leaves it",
+     .args = &schema_args_console,
+     .run = run_console},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,
@@ -180,6 +187,11 @@ static const struct verb own_verbs[] = {
      .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
      .extra = "host",
      .shorts = "l live"},
+    {.title = "console",
+     .summary = "As guest console",
+     .args = &schema_args_console,
+     .run = run_console,
+     .flags = VERB_OLD},
     {.title = "info",
      .summary = "Show the host that answers",
      .args = &schema_args_none,

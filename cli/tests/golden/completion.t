@@ -33,6 +33,7 @@ new
 shutdown
 reboot
 migrate
+console
 info
 start
 destroy
@@ -56,6 +57,7 @@ clone
 reboot
 list
 show
+console
 [0]
 $ quorate completion-words -- guest start
 web1
@@ -122,6 +124,7 @@ new
 shutdown
 reboot
 migrate
+console
 info
 start
 destroy

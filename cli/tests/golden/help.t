@@ -39,6 +39,7 @@ $ quorate
 !   guest reboot       Ask a guest to shut down, and start it again where it is
 !   guest list         List the guests, or those that are named
 !   guest show         Show a guest with its configuration
+!   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
 ! 
 ! Storage repositories:
 !   repo new           Add a storage repository
@@ -73,6 +74,7 @@ $ quorate
 !   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
 !   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
 !   migrate            Move a guest to another host; without --live it stands still meanwhile
+!   console            As guest console
 !   info               Show the host that answers
 !   start              Start a guest
 !   destroy            End a guest at once
@@ -143,6 +145,7 @@ Virtual machines:
   guest reboot       Ask a guest to shut down, and start it again where it is
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
 
 Storage repositories:
   repo new           Add a storage repository
@@ -177,6 +180,7 @@ In the words of the older system:
   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
   migrate            Move a guest to another host; without --live it stands still meanwhile
+  console            As guest console
   info               Show the host that answers
   start              Start a guest
   destroy            End a guest at once
@@ -222,6 +226,7 @@ Virtual machines:
   guest reboot       Ask a guest to shut down, and start it again where it is
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
 [0]
 $ quorate help guest create
 usage: quorate guest create NAME [OPTION]...
