@@ -436,7 +436,7 @@ void abort_migration(struct apply *a,
 
 void stop_guest(struct guest *g, enum exit_reason exit)
 {
-    g->state = GUEST_STOPPED;
+    g->state = g->saved[0] != '\0' ? GUEST_SAVED : GUEST_STOPPED;
     g->want = WANT_OFF;
     g->stop = STOP_NONE;
     g->exit = exit;

@@ -195,7 +195,16 @@ bool migration_is_open(const struct op *o);
 bool guest_of(struct apply *a, const struct op *o, struct guest *ret);
 /* Reject as STATE, with the operation's phase and number. */
 void reject_phase(struct apply *a, const struct op *o);
-/* Take the guest's host away and make it STOPPED. Does not save. */
+/* Put the guest on the host under a new epoch, with an operation of this kind that ends when it
+ * runs. Does not save the guest. */
+struct start {
+    const char *host;
+    bool paused;
+    enum op_kind kind;
+};
+void start_guest(struct apply *a, struct guest *g, const struct start *how);
+/* Take the guest's host away and make it STOPPED; or SAVED, if there is a saved memory of it. Does
+ * not save the row. */
 void stop_guest(struct guest *g, enum exit_reason exit);
 /* Take its host away and let it wait for the pool to start it, not before `wait_ms` have passed. */
 void pend_guest(struct apply *a, struct guest *g, enum exit_reason exit, uint64_t wait_ms);

@@ -69,7 +69,7 @@ void cmd_guest_rename(struct apply *a, const void *record)
     if (!need_guest(a, c->name, c->generation, &old) || !need_idle(a, &old)) {
         return;
     }
-    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED) {
+    if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED && old.state != GUEST_SAVED) {
         (void)reject_state(a, "guest", old.name, "rename", old.state);
         return;
     }
@@ -160,6 +160,7 @@ clone_row(const struct guest *from, const char *name, const struct id *uuid, str
     memset(g->name, 0, sizeof g->name);
     (void)str_copy(g->name, sizeof g->name, name);
     g->uuid = *uuid;
+    memset(g->saved, 0, sizeof g->saved);
     stop_guest(g, EXIT_NONE);
     g->run_epoch = 0;
     g->generation = 0;

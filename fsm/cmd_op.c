@@ -21,12 +21,14 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
         abort_migration(a, o, g, state, code, "");
         return true;
     }
-    if (o->kind == OP_MIGRATE || (cancel && o->kind != OP_START)) {
+    if (o->kind == OP_MIGRATE ||
+        (cancel && o->kind != OP_START && o->kind != OP_RESUME && o->kind != OP_SAVE)) {
         return false;
     }
     op_end(a, o, state, code, "");
     g->op = 0;
     switch ((enum op_kind)o->kind) {
+    case OP_RESUME: /* It is SAVED again once it is gone. */
     case OP_START: destroy_start(g, cancel ? 0 : code); break;
     case OP_REBOOT:
         if (g->state == GUEST_STARTING) { /* It is gone, and its next run does not come up. */
@@ -39,6 +41,7 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
         g->stop = STOP_NONE;
         g->want = WANT_RUNNING;
         break;
+    case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
     case OP_DESTROY:

@@ -55,7 +55,7 @@ static void fail_guest(struct report *r, uint32_t code)
 {
     enum exit_reason exit = r->g.exit;
     stop_guest(&r->g, exit);
-    r->g.state = GUEST_FAILED;
+    r->g.state = r->g.state == GUEST_SAVED ? GUEST_SAVED : GUEST_FAILED;
     r->g.code = code;
     (void)str_copy(r->g.detail, sizeof r->g.detail, r->c->detail);
 }
@@ -185,6 +185,10 @@ static void exited(struct report *r)
         end_op(r, OP_DONE, 0);
         stop_guest(g, g->exit);
         save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
+    } else if (g->saved[0] != '\0') { /* While it was restored: it has not run. */
+        end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
+        fail_guest(r, code_or(r, ERR_CRASHED));
+        save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
     } else {
         exited_by_itself(r);
     }
@@ -192,9 +196,26 @@ static void exited(struct report *r)
 
 /* --- the others */
 
+/* The copy has the saved memory. From now on it may run, and what is in the file is nobody's. */
+static void restored(struct report *r)
+{
+    struct guest *g = &r->g;
+    if (g->state != GUEST_STARTING || g->saved[0] == '\0') {
+        return; /* Told twice. */
+    }
+    memset(g->saved, 0, sizeof g->saved);
+    g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING;
+    end_op(r, OP_DONE, 0);
+    save(r, "guest.started", "restored");
+}
+
 static void started(struct report *r)
 {
     struct guest *g = &r->g;
+    if (g->saved[0] != '\0') { /* Not without its memory. */
+        unexpected(r);
+        return;
+    }
     bool switched = op_is(r, OP_MIGRATE) && r->op.phase == OP_PHASE_SWITCHED;
     if (g->state != GUEST_STARTING && !switched) {
         return; /* A daemon that came back says what is known. */
@@ -215,9 +236,11 @@ static void op_failed(struct report *r)
         g->stop = STOP_NONE;
         g->want = WANT_RUNNING;
         break;
+    case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
     case OP_START:
+    case OP_RESUME:
     case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
     case OP_EVACUATE:
     case OP_RETURN:
@@ -319,5 +342,6 @@ void cmd_guest_report(struct apply *a, const void *record)
     case REPORT_UNPAUSED: paused(r, GUEST_PAUSED, GUEST_RUNNING, OP_UNPAUSE); break;
     case REPORT_GUARDED: guarded(r, true); break;
     case REPORT_UNGUARDED: guarded(r, false); break;
+    case REPORT_RESTORED: restored(r); break;
     }
 }

@@ -4,8 +4,8 @@
 
 #include "core/util.h"
 
-static const char *const names_guest_report_what[] = {"started",  "failed",  "exited",   "paused",
-                                                      "unpaused", "guarded", "unguarded"};
+static const char *const names_guest_report_what[] = {
+    "started", "failed", "exited", "paused", "unpaused", "guarded", "unguarded", "restored"};
 const struct enum_names enum_guest_report_what = {names_guest_report_what,
                                                   ARRAY_LEN(names_guest_report_what)};
 
@@ -104,6 +104,15 @@ SCHEMA_DEFINE(cmd_guest_clone, CMD_guest_clone)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_reboot
 SCHEMA_DEFINE(cmd_guest_reboot, CMD_guest_reboot)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_save
+SCHEMA_DEFINE(cmd_guest_save, CMD_guest_save)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_resume
+SCHEMA_DEFINE(cmd_guest_resume, CMD_guest_resume)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_saved
+SCHEMA_DEFINE(cmd_guest_saved, CMD_guest_saved)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_report
 SCHEMA_DEFINE(cmd_guest_report, CMD_guest_report)

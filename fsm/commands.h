@@ -15,8 +15,9 @@ enum guest_report_what {
     REPORT_EXITED,  /* Gone: reason. */
     REPORT_PAUSED,
     REPORT_UNPAUSED,
-    REPORT_GUARDED,  /* Its copy is under the guard. */
-    REPORT_UNGUARDED /* It will be taken from there once this is applied. */
+    REPORT_GUARDED,   /* Its copy is under the guard. */
+    REPORT_UNGUARDED, /* It will be taken from there once this is applied. */
+    REPORT_RESTORED   /* Its copy has the saved memory and stands still. */
 };
 extern const struct enum_names enum_guest_report_what;
 
@@ -194,11 +195,24 @@ extern const struct enum_names enum_guest_report_what;
     F(strs, macs,            _,          AUTO,   0,  LIMIT_VIFS,    0,    "",    "MAC addresses of its network cards") \
     F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
 #define CMD_guest_reboot(F) CMD_guest_shutdown(F)
+#define CMD_guest_save(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  file,            _,          OPT,    0,  LIMIT_PATH,    0,    "",    "New file: /PATH or REPOSITORY:PATH; left out: one in the root repository") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_resume(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
+    F(bool, paused,          _,          OPT,    0,  1,             0,    "",    "Leave it paused") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost")
+#define CMD_guest_saved(F) \
+    F(u64,  op,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
+    F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Its host, whose copy stands still")
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \
     F(u64,  epoch,           _,          REQ,    1,  UINT64_MAX,    0,    "",    "Run epoch the report is about") \
-    F(enm,  what,            guest_report_what, REQ, 0, 6,          0,    "",    "What happened") \
+    F(enm,  what,            guest_report_what, REQ, 0, 7,          0,    "",    "What happened") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why it exited") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Error number without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said")

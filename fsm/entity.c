@@ -16,7 +16,9 @@ NAMES(guest_state,
       "stopping",
       "migrating",
       "failed",
-      "pending")
+      "pending",
+      "saving",
+      "saved")
 NAMES(guest_want, "off", "running", "paused")
 NAMES(stop_mode, "none", "shutdown", "destroy", "reboot")
 NAMES(on_exit, "destroy", "restart", "preserve")
@@ -32,7 +34,9 @@ NAMES(op_kind,
       "evacuate",
       "return",
       "restart",
-      "reboot")
+      "reboot",
+      "save",
+      "resume")
 NAMES(op_state, "running", "done", "failed", "cancelled")
 NAMES(op_phase, "prepare", "transfer", "switched", "aborted", "work", "ended")
 NAMES(repo_kind, "dir")

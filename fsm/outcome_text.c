@@ -92,6 +92,7 @@ static const char *field_rule(const struct outcome *o)
         const char *rule;
     } rules[] = {{NULL, "name", NAME_RULE},
                  {NULL, "to", NAME_RULE},
+                 {"guest_save", "file", "/PATH or REPOSITORY:PATH"},
                  {"pool_init", "host", NAME_RULE},
                  {"guest_migrate", "host", "another host than the one it is on"},
                  {NULL, "address", "HOST:PORT or [V6]:PORT"},

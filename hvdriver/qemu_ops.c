@@ -173,6 +173,7 @@ void qemu_op_begin(struct qemu_copy *c, struct hv_req *req)
     case HV_INCOMING_START:
     case HV_DESTROY:
     case HV_MIGRATE:
+    case HV_SAVE:
     case HV_MIGRATE_CANCEL: break;
     }
     assert(false);

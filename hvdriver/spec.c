@@ -149,6 +149,9 @@ int spec_check(const struct hv_spec *spec, struct err *e)
     if (spec->kernel[0] == '\0' && (spec->ramdisk[0] != '\0' || spec->cmdline[0] != '\0')) {
         return err_set(e, ERR_INVALID, "a ramdisk or a command line needs a kernel");
     }
+    if (spec->restore[0] != '\0' && spec->restore[0] != '/') {
+        return err_set(e, ERR_INVALID, "a saved memory has an absolute path");
+    }
     if (check_disks(spec, e) != 0) {
         return e->code;
     }
@@ -185,6 +188,10 @@ int spec_check_files(const struct hv_spec *spec, struct err *e)
     }
     if (spec->ramdisk[0] != '\0' &&
         check_file("ramdisk", spec->ramdisk, /*writable=*/false, e) != 0) {
+        return e->code;
+    }
+    if (spec->restore[0] != '\0' &&
+        check_file("saved memory", spec->restore, /*writable=*/false, e) != 0) {
         return e->code;
     }
     for (uint32_t i = 0; i < spec->n_disks; i++) {

@@ -28,7 +28,7 @@ on_pool guest start web1 >/dev/null
 on_pool guest reboot web1 >/dev/null
 expect_beating web1
 expect_single web1
-refused 4 "only a stopped or failed guest" on_pool guest rename web1 web2
+refused 4 "only a stopped, saved or failed guest" on_pool guest rename web1 web2
 before=$(beats_of web1)
 on_pool guest shutdown web1 >/dev/null
 

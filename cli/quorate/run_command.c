@@ -178,6 +178,76 @@ int run_migrate(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_guest_migrate, &cmd);
 }
 
+int run_save(struct cli *cli, const struct parsed *p)
+{
+    return send_record(cli, COMMAND_guest_save, p->record);
+}
+
+int run_suspend(struct cli *cli, const struct parsed *p)
+{
+    const struct args_name *a = p->record;
+    struct cmd_guest_save cmd;
+    schema_init(command_by_number(COMMAND_guest_save)->schema, &cmd);
+    (void)str_copy(cmd.name, sizeof cmd.name, a->name);
+    return send_record(cli, COMMAND_guest_save, &cmd);
+}
+
+struct saved {
+    const char *file;
+    char guest[LIMIT_NAME + 1];
+};
+
+static void note_saved(void *ctx, const void *record)
+{
+    struct saved *s = ctx;
+    const struct api_guest *g = record;
+    if (strcmp(g->saved, s->file) == 0) {
+        (void)str_copy(s->guest, sizeof s->guest, g->name);
+    }
+}
+
+/* The guest that was saved to this file; a word that is no path is a guest's name. */
+static int saved_guest(struct link *l, const char *file, char guest[LIMIT_NAME + 1], struct err *e)
+{
+    struct saved s = {.file = file};
+    struct request_query q = {.query = api_query_by_name("guest.list"),
+                              .subject = "",
+                              .deadline = link_deadline(l, QUERY_MS),
+                              .row = note_saved,
+                              .ctx = &s};
+    if (strchr(file, '/') == NULL && strchr(file, ':') == NULL) {
+        (void)str_copy(guest, LIMIT_NAME + 1, file);
+        return 0;
+    }
+    if (request_rows(l, &q, e) != 0) {
+        return e->code;
+    }
+    (void)str_copy(guest, LIMIT_NAME + 1, s.guest);
+    return s.guest[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, "no guest is saved in %s", file);
+}
+
+int run_restore(struct cli *cli, const struct parsed *p)
+{
+    const struct args_restore *a = p->record;
+    struct cmd_guest_resume cmd;
+    struct link l;
+    struct err e = {0};
+    schema_init(command_by_number(COMMAND_guest_resume)->schema, &cmd);
+    (void)str_copy(cmd.host, sizeof cmd.host, a->host);
+    cmd.paused = a->paused;
+    if (link_init(&l, cli, &e) != 0) {
+        return cli_fail(cli, &e);
+    }
+    int status;
+    if (saved_guest(&l, a->file, cmd.name, &e) != 0) {
+        status = failed(cli, &e);
+    } else {
+        status = run_record(&l, command_by_number(COMMAND_guest_resume), &cmd, !cli->opt.no_wait);
+    }
+    link_done(&l);
+    return status;
+}
+
 int run_evacuate(struct cli *cli, const struct parsed *p)
 {
     const struct args_evacuate *a = p->record;

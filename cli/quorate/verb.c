@@ -28,6 +28,9 @@ SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 #define SCHEMA_RECORD args_console
 SCHEMA_DEFINE(args_console, ARGS_CONSOLE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_restore
+SCHEMA_DEFINE(args_restore, ARGS_RESTORE_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
@@ -124,6 +127,17 @@ static const struct verb own_verbs[] = {
      .summary = "Be at the console of a guest, wherever it runs; Ctrl-] leaves it",
      .args = &schema_args_console,
      .run = run_console},
+    {.title = "guest suspend",
+     .summary = "Save a guest's memory in the root repository and stop it there",
+     .args = &schema_args_name,
+     .run = run_suspend,
+     .flags = VERB_REQUEST | VERB_WAITS},
+    {.title = "guest restore",
+     .summary = "As guest resume, also by the file that the guest was saved to",
+     .args = &schema_args_restore,
+     .run = run_restore,
+     .flags = VERB_REQUEST | VERB_WAITS,
+     .extra = "host"},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,
@@ -187,6 +201,23 @@ static const struct verb own_verbs[] = {
      .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
      .extra = "host",
      .shorts = "l live"},
+    {.title = "save",
+     .summary = "Save a guest to a file and stop it there",
+     .args = &schema_cmd_guest_save,
+     .run = run_save,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
+     .extra = "file"},
+    {.title = "suspend",
+     .summary = "As guest suspend",
+     .args = &schema_args_name,
+     .run = run_suspend,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS},
+    {.title = "restore",
+     .summary = "As guest restore",
+     .args = &schema_args_restore,
+     .run = run_restore,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
+     .extra = "host"},
     {.title = "console",
      .summary = "As guest console",
      .args = &schema_args_console,
@@ -206,6 +237,7 @@ static const struct old_command {
 } old_commands[] = {
     {"start", "guest_start"},     {"destroy", "guest_destroy"}, {"pause", "guest_pause"},
     {"unpause", "guest_unpause"}, {"delete", "guest_delete"},   {"rename", "guest_rename"},
+    {"resume", "guest_resume"},
 };
 
 static void from_command(const struct command *c, struct verb *ret)
@@ -216,8 +248,10 @@ static void from_command(const struct command *c, struct verb *ret)
                          .command = c,
                          .run = run_command,
                          .flags = VERB_REQUEST | VERB_WAITS};
-    if (c->number == COMMAND_guest_migrate) {
+    if (c->number == COMMAND_guest_migrate || c->number == COMMAND_guest_resume) {
         ret->extra = "host";
+    } else if (c->number == COMMAND_guest_save) {
+        ret->extra = "file";
     } else if (c->number == COMMAND_guest_shutdown || c->number == COMMAND_guest_reboot) {
         ret->args = &schema_args_shutdown;
         ret->command = NULL; /* What is typed is not its record. */

@@ -36,6 +36,10 @@
 #define ARGS_CONSOLE_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Take the console from whoever is at it")
+#define ARGS_RESTORE_FIELDS(F) \
+    F(str,  file,            _,          REQ,    1,  LIMIT_PATH,    0,    "",    "Guest, or the file of its saved memory") \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
+    F(bool, paused,          _,          OPT,    0,  1,             0,    "",    "Leave it paused")
 #define ARGS_MIGRATE_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
@@ -77,6 +81,7 @@ SCHEMA_STRUCT(args_events, ARGS_EVENTS_FIELDS)
 SCHEMA_STRUCT(args_create, ARGS_CREATE_FIELDS)
 SCHEMA_STRUCT(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 SCHEMA_STRUCT(args_console, ARGS_CONSOLE_FIELDS)
+SCHEMA_STRUCT(args_restore, ARGS_RESTORE_FIELDS)
 SCHEMA_STRUCT(args_migrate, ARGS_MIGRATE_FIELDS)
 SCHEMA_STRUCT(args_evacuate, ARGS_EVACUATE_FIELDS)
 SCHEMA_STRUCT(args_maintenance, ARGS_MAINTENANCE_FIELDS)

@@ -32,7 +32,9 @@ enum agent_act {
     AGENT_REPORT,   /* Propose guest_report: `epoch`, `what`, `exit`, `code`, `text`. */
     AGENT_PREPARED, /* Propose migrate_prepared. */
     AGENT_SWITCH,   /* Propose migrate_switch. */
-    AGENT_ABORT     /* Propose migrate_abort: `code`, `text`. */
+    AGENT_ABORT,    /* Propose migrate_abort: `code`, `text`. */
+    AGENT_SAVE,     /* Write the memory of the copy `epoch` to op->path. */
+    AGENT_SAVED     /* Propose guest_saved. */
 };
 
 /* What this run of the agent knows of a guest beyond what state and hypervisor tell. */

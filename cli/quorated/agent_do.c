@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/mutant.h"
 #include "core/util.h"
@@ -206,7 +207,8 @@ static bool repo_at_hand(struct slot *s, struct fsm_view *v, const char *path, s
 static bool repos_at_hand(struct slot *s, struct fsm_view *v, struct err *e)
 {
     const struct guest_config *c = &s->agent->guest.config;
-    bool ok = repo_at_hand(s, v, c->kernel, e) && repo_at_hand(s, v, c->ramdisk, e);
+    bool ok = repo_at_hand(s, v, c->kernel, e) && repo_at_hand(s, v, c->ramdisk, e) &&
+              repo_at_hand(s, v, s->agent->guest.saved, e);
     for (uint32_t i = 0; ok && i < c->disks_n; i++) {
         ok = repo_at_hand(s, v, c->disks[i].path, e);
     }
@@ -337,7 +339,8 @@ static void incoming(struct slot *s, struct fsm_view *v, const struct agent_answ
 static void sent(struct hv_req *req)
 {
     struct slot *s = req->data;
-    agent_say(s->agent, agent_act_name(AGENT_MIGRATE), s->name, req->key.epoch, &req->err);
+    enum agent_act act = req->op == HV_SAVE ? AGENT_SAVE : AGENT_MIGRATE;
+    agent_say(s->agent, agent_act_name(act), s->name, req->key.epoch, &req->err);
     s->sending = false;
     s->memory.send = req->err;
     s->copied_ms = req->err.code == 0 ? agent_now(s->agent) : 0;
@@ -360,6 +363,58 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
     (void)str_copy(s->stream.address, sizeof s->stream.address, op->address);
     (void)str_copy(s->stream.secret, sizeof s->stream.secret, op->key);
     hv_submit(s->agent->opt.hv, &s->stream);
+}
+
+/* --- saving */
+
+static void save_copy(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
+{
+    const struct op *op = &s->agent->op;
+    struct err e = {0};
+    s->memory.sent_op = op->id;
+    s->memory.send = (struct err){0};
+    s->stream = (struct hv_req){
+        .op = HV_SAVE, .key = {.uuid = s->uuid, .epoch = answer->epoch}, .done = sent, .data = s};
+    if (agent_path(v, s->agent->opt.prefix, op->path, s->stream.path, &e) != 0) {
+        s->memory.send = e;
+        slot_touch(s);
+        return;
+    }
+    s->sending = true;
+    hv_submit(s->agent->opt.hv, &s->stream);
+}
+
+struct removal {
+    uv_work_t work;
+    char path[LIMIT_PATH + 1];
+};
+
+static void remove_now(uv_work_t *work)
+{
+    const struct removal *r = work->data;
+    (void)unlink(r->path); /* A file that stays is named by no state: it harms nobody. */
+}
+
+static void removed(uv_work_t *work, int status)
+{
+    (void)status;
+    free(work->data);
+}
+
+void slot_remove_used(struct slot *s, const struct guest *g)
+{
+    if (s->used[0] == '\0' || (g != NULL && g->run_epoch == s->used_epoch && g->saved[0] != '\0')) {
+        return;
+    }
+    /* Used up by this run, and by no other: only then is it nobody's. */
+    if (g != NULL && g->run_epoch == s->used_epoch &&
+        (g->state == GUEST_RUNNING || g->state == GUEST_PAUSED)) {
+        struct removal *r = mem_new(1, sizeof *r);
+        (void)str_copy(r->path, sizeof r->path, s->used);
+        r->work.data = r;
+        (void)uv_queue_work(s->agent->opt.loop, &r->work, remove_now, removed);
+    }
+    s->used[0] = '\0';
 }
 
 /* --- proposals */
@@ -434,6 +489,27 @@ static void report(struct slot *s, const struct agent_answer *answer)
     propose(s, COMMAND_guest_report, &r);
 }
 
+static void report_restored(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
+{
+    const struct agent *a = s->agent;
+    struct err e;
+    if (agent_path(v, a->opt.prefix, a->guest.saved, s->used, &e) != 0) {
+        s->used[0] = '\0';
+    }
+    s->used_epoch = answer->epoch;
+    report(s, answer);
+}
+
+static void propose_saved(struct slot *s)
+{
+    union agent_record r;
+    memset(&r, 0, sizeof r);
+    schema_init(command_by_number(COMMAND_guest_saved)->schema, &r.saved);
+    r.saved.op = s->agent->op.id;
+    (void)str_copy(r.saved.host, sizeof r.saved.host, s->agent->opt.host);
+    propose(s, COMMAND_guest_saved, &r);
+}
+
 static void propose_prepared(struct slot *s)
 {
     union agent_record r;
@@ -473,7 +549,7 @@ static void propose_abort(struct slot *s, const struct agent_answer *answer)
 static bool is_proposal(enum agent_act act)
 {
     return act == AGENT_REPORT || act == AGENT_PREPARED || act == AGENT_SWITCH ||
-           act == AGENT_ABORT;
+           act == AGENT_ABORT || act == AGENT_SAVED;
 }
 
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
@@ -506,7 +582,15 @@ void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *ans
         hold(s, AGENT_GUARD, AGENT_BACKOFF_MS);
         return;
     case AGENT_UNGUARD: agent_guard_drop(s, answer->epoch); return;
-    case AGENT_REPORT: report(s, answer); return;
+    case AGENT_SAVE: save_copy(s, v, answer); return;
+    case AGENT_SAVED: propose_saved(s); return;
+    case AGENT_REPORT:
+        if (answer->what == REPORT_RESTORED) {
+            report_restored(s, v, answer);
+        } else {
+            report(s, answer);
+        }
+        return;
     case AGENT_PREPARED: propose_prepared(s); return;
     case AGENT_SWITCH: propose_switch(s); return;
     case AGENT_ABORT: propose_abort(s, answer); return;

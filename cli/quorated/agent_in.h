@@ -36,6 +36,7 @@ union agent_record {
     struct cmd_migrate_prepared prepared;
     struct cmd_migrate_switch pass;
     struct cmd_migrate_abort abort;
+    struct cmd_guest_saved saved;
 };
 
 /* What was proposed last for a guest. Proposing the same again is the same logical report: with the
@@ -88,6 +89,10 @@ struct slot {
     uint64_t switched_op; /* Target: the migration whose switch was seen applied, */
     uint64_t switched_ms; /* then. */
 
+    /* The file that a copy here was restored from, to be removed when the state knows. */
+    char used[LIMIT_PATH + 1];
+    uint64_t used_epoch;
+
     enum agent_act held; /* Not before held_ms. */
     uint64_t held_ms;
     struct agent_proposal proposal;
@@ -139,6 +144,9 @@ void slot_touch_at(struct slot *s, uint64_t at_ms);
 
 /* Carry out an answer about a->guest and a->op; `v` is the view they came from. */
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+
+/* Remove the file that its copy was restored from, when no state names it any more. */
+void slot_remove_used(struct slot *s, const struct guest *g);
 
 /* agent_guard.c: fill in what lease and guard say; `held` has room for AGENT_COPIES. */
 void agent_guard_read(const struct slot *s, struct fsm_view *v, struct agent_input *in, bool *held);

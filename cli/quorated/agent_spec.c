@@ -122,7 +122,8 @@ int agent_spec(struct fsm_view *v,
     (void)str_copy(ret->boot, sizeof ret->boot, c->boot);
     (void)str_copy(ret->vnc_password, sizeof ret->vnc_password, c->vnc_password);
     put_vifs(c, ret);
-    if (opt_path(v, prefix, c->kernel, ret->kernel, e) != 0 ||
+    if (opt_path(v, prefix, g->saved, ret->restore, e) != 0 ||
+        opt_path(v, prefix, c->kernel, ret->kernel, e) != 0 ||
         opt_path(v, prefix, c->ramdisk, ret->ramdisk, e) != 0 ||
         put_disks(v, prefix, c, ret, e) != 0) {
         return e->code;

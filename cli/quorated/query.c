@@ -249,6 +249,7 @@ static bool rows_guest(struct rows *r, const struct guest *g)
     row.priority = g->priority;
     row.since_ms = g->since_ms;
     reason_text((int)g->code, "", g->detail, row.reason, sizeof row.reason);
+    (void)str_copy(row.saved, sizeof row.saved, g->saved);
     return rows_put(r, &row, g->name);
 }
 

@@ -36,4 +36,4 @@ then STATE
 let e = guest web1 run_epoch
 when guest_report name=web1 host=h1 epoch=$e what=started
 when guest_rename name=web1 to=web9
-then STATE only a stopped or failed guest can be renamed
+then STATE only a stopped, saved or failed guest can be renamed

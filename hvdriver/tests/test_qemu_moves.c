@@ -145,6 +145,6 @@ int main(int argc, char **argv)
         T(a_target_killed_after_completion_leaves_the_source_departed),
         T(a_busy_guest_arrives_with_all_that_it_wrote),
     };
-    int failed = run_conformance(argc, argv, CONF_MOVES);
+    int failed = run_conformance(argc, argv, CONF_MOVES | CONF_SAVES);
     return failed + cmocka_run_group_tests_name("qemu", tests, NULL, NULL);
 }

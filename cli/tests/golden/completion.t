@@ -33,6 +33,9 @@ new
 shutdown
 reboot
 migrate
+save
+suspend
+restore
 console
 info
 start
@@ -41,6 +44,7 @@ pause
 unpause
 delete
 rename
+resume
 [0]
 $ quorate completion-words -- guest
 create
@@ -55,9 +59,13 @@ migrate
 rename
 clone
 reboot
+save
+resume
 list
 show
 console
+suspend
+restore
 [0]
 $ quorate completion-words -- guest start
 web1
@@ -124,6 +132,9 @@ new
 shutdown
 reboot
 migrate
+save
+suspend
+restore
 console
 info
 start
@@ -132,6 +143,7 @@ pause
 unpause
 delete
 rename
+resume
 [0]
 # A dead pool holds nobody up.
 $ quorate completion-words -- --connect unix:$D/dead guest start

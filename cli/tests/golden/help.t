@@ -37,9 +37,13 @@ $ quorate
 !   guest rename       Give a stopped guest another name
 !   guest clone        Create a stopped guest like another one, with an identity of its own
 !   guest reboot       Ask a guest to shut down, and start it again where it is
+!   guest save         Write a guest's memory to a file and stop it there
+!   guest resume       Let a saved guest go on where it was
 !   guest list         List the guests, or those that are named
 !   guest show         Show a guest with its configuration
 !   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+!   guest suspend      Save a guest's memory in the root repository and stop it there
+!   guest restore      As guest resume, also by the file that the guest was saved to
 ! 
 ! Storage repositories:
 !   repo new           Add a storage repository
@@ -74,6 +78,9 @@ $ quorate
 !   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
 !   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
 !   migrate            Move a guest to another host; without --live it stands still meanwhile
+!   save               Save a guest to a file and stop it there
+!   suspend            As guest suspend
+!   restore            As guest restore
 !   console            As guest console
 !   info               Show the host that answers
 !   start              Start a guest
@@ -82,6 +89,7 @@ $ quorate
 !   unpause            Let a paused guest go on
 !   delete             Delete a stopped guest
 !   rename             Give a stopped guest another name
+!   resume             Let a saved guest go on where it was
 ! 
 ! Options of all verbs, or of those of their kind:
 !   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -143,9 +151,13 @@ Virtual machines:
   guest rename       Give a stopped guest another name
   guest clone        Create a stopped guest like another one, with an identity of its own
   guest reboot       Ask a guest to shut down, and start it again where it is
+  guest save         Write a guest's memory to a file and stop it there
+  guest resume       Let a saved guest go on where it was
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+  guest suspend      Save a guest's memory in the root repository and stop it there
+  guest restore      As guest resume, also by the file that the guest was saved to
 
 Storage repositories:
   repo new           Add a storage repository
@@ -180,6 +192,9 @@ In the words of the older system:
   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
   migrate            Move a guest to another host; without --live it stands still meanwhile
+  save               Save a guest to a file and stop it there
+  suspend            As guest suspend
+  restore            As guest restore
   console            As guest console
   info               Show the host that answers
   start              Start a guest
@@ -188,6 +203,7 @@ In the words of the older system:
   unpause            Let a paused guest go on
   delete             Delete a stopped guest
   rename             Give a stopped guest another name
+  resume             Let a saved guest go on where it was
 
 Options of all verbs, or of those of their kind:
   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -224,9 +240,13 @@ Virtual machines:
   guest rename       Give a stopped guest another name
   guest clone        Create a stopped guest like another one, with an identity of its own
   guest reboot       Ask a guest to shut down, and start it again where it is
+  guest save         Write a guest's memory to a file and stop it there
+  guest resume       Let a saved guest go on where it was
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+  guest suspend      Save a guest's memory in the root repository and stop it there
+  guest restore      As guest resume, also by the file that the guest was saved to
 [0]
 $ quorate help guest create
 usage: quorate guest create NAME [OPTION]...

@@ -114,7 +114,8 @@ void child_main(int argc, char **argv);
 /* main() of a driver's test program: these suites; returns how many tests failed. */
 enum {
     CONF_LIFE = 1,
-    CONF_MOVES = 2
+    CONF_MOVES = 2,
+    CONF_SAVES = 4
 };
 int run_conformance(int argc, char **argv, unsigned suites);
 
@@ -122,5 +123,7 @@ extern const struct CMUnitTest conf_life_tests[];
 extern const size_t n_conf_life_tests;
 extern const struct CMUnitTest conf_migration_tests[];
 extern const size_t n_conf_migration_tests;
+extern const struct CMUnitTest conf_saving_tests[];
+extern const size_t n_conf_saving_tests;
 
 #endif
