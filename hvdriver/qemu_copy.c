@@ -119,6 +119,7 @@ void qemu_copy_forget(struct qemu_copy *c)
     }
     qmp_free(c->qmp);
     c->qmp = NULL;
+    qemu_save_over(&c->move);
     hv_copy_remove(c->q->hv, &c->base);
     if (c->pidfd >= 0) {
         c->handles++;

@@ -51,6 +51,7 @@ struct qemu_move {
     char address[LIMIT_ADDRESS + 1];
     char path[LIMIT_PATH + 1]; /* SAVE: the file; else empty. */
     uint64_t serial;           /* SAVE: its own number. */
+    int ended_fd;              /* SAVE: tells how the writing ended; 0: none yet. */
     uint64_t rate_bytes_per_s;
     struct err err; /* Why it ended. */
 };
@@ -136,6 +137,7 @@ void qemu_move_saved(struct qemu_copy *c, const struct err *e);
 void qemu_save_begin(struct qemu_copy *c, struct hv_req *req);
 void qemu_save_commit(struct qemu_copy *c);  /* Ends in qemu_move_saved(). */
 void qemu_save_discard(struct qemu_copy *c); /* What was written. */
+void qemu_save_over(struct qemu_move *move); /* Its descriptor is needed no more. */
 void qemu_restore_setup(struct qemu_op *op);
 /* An incoming migration is in this status: true if it is a restore. */
 bool qemu_restore_event(struct qemu_copy *c, const char *status);

@@ -180,6 +180,7 @@ static void move_over(struct qemu_copy *c, enum hv_state state)
     struct qemu_move move = c->move;
     struct hv *hv = c->q->hv;
     c->move = (struct qemu_move){0};
+    qemu_save_over(&move);
     uv_timer_stop(&c->pulse);
     qemu_keys_remove(c->dir);
     if (move.path[0] == '\0' && qmp_is_ready(c->qmp)) {
