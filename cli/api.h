@@ -126,7 +126,7 @@ extern const struct enum_names enum_place_no;
     F(str,  saved,           _,          OPT,    0,  LIMIT_PATH,    0,    "",    "File of its saved memory")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  11,            0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  13,            0,    "",    "Kind") \
     F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \
@@ -202,7 +202,8 @@ struct api_query {
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
  * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
  * which guests that an evacuation moved away from it would come back), balance.list (api_move:
- * which guests would move so that no two hosts differ by more than so many percent). */
+ * which guests would move so that no two hosts differ by more than so many percent), disk.list and
+ * vif.list (disk, vif: of the guest that is named). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

@@ -185,24 +185,9 @@ void unreserve(struct apply *a, const char *host, const struct guest *g)
     del_needs(a, 't', host, g);
 }
 
-/* What refers to a guest for as long as it is there. */
-static void index_guest(struct apply *a, const struct guest *g, bool there)
+static void index_paths(struct apply *a, const struct guest *g, bool there)
 {
-    const struct key uuid = key_id('u', &g->uuid);
     char repo[LIMIT_NAME + 1];
-    if (there) {
-        put_bytes(a, &uuid, g->name, strlen(g->name));
-    } else {
-        del_row(a, &uuid);
-    }
-    if (g->dir[0] != '\0') {
-        const struct key dir = key_name('f', g->dir);
-        if (there) {
-            put_bytes(a, &dir, g->name, strlen(g->name));
-        } else {
-            del_row(a, &dir);
-        }
-    }
     for (uint32_t i = 0; i < g->config.disks_n + 2; i++) {
         const char *path = i < g->config.disks_n    ? g->config.disks[i].path
                            : i == g->config.disks_n ? g->config.kernel
@@ -217,6 +202,32 @@ static void index_guest(struct apply *a, const struct guest *g, bool there)
             del_row(a, &k);
         }
     }
+}
+
+void index_repos(struct apply *a, const struct guest *old, const struct guest *g)
+{
+    index_paths(a, old, /*there=*/false);
+    index_paths(a, g, /*there=*/true);
+}
+
+/* What refers to a guest for as long as it is there. */
+static void index_guest(struct apply *a, const struct guest *g, bool there)
+{
+    const struct key uuid = key_id('u', &g->uuid);
+    if (there) {
+        put_bytes(a, &uuid, g->name, strlen(g->name));
+    } else {
+        del_row(a, &uuid);
+    }
+    if (g->dir[0] != '\0') {
+        const struct key dir = key_name('f', g->dir);
+        if (there) {
+            put_bytes(a, &dir, g->name, strlen(g->name));
+        } else {
+            del_row(a, &dir);
+        }
+    }
+    index_paths(a, g, there);
 }
 
 /* Guests that wait for a place are found without looking at all. */

@@ -138,6 +138,10 @@ void move_guest(struct apply *a, const struct guest *old, struct guest *g);
 bool dir_is_taken(struct apply *a, const char *dir, char owner[LIMIT_NAME + 1]);
 /* As need_new_name(), for a guest: also no directory of another guest's disks. */
 bool need_new_guest(struct apply *a, const char *name);
+/* Which repositories a guest uses, after its disks changed. */
+void index_repos(struct apply *a, const struct guest *old, const struct guest *g);
+/* The device of the operation is there, or gone: g's configuration says so. Does not save g. */
+void device_changed(struct apply *a, const struct op *o, const struct guest *old, struct guest *g);
 /* Whether no guest has it, or reject. */
 bool uuid_is_new(struct apply *a, const struct id *uuid);
 /* Whether there is room for one guest more in the pool, or reject. */

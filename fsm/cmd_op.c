@@ -44,6 +44,8 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
     case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_ATTACH:
+    case OP_DETACH:
     case OP_DESTROY:
     case OP_EVACUATE:
     case OP_RETURN:

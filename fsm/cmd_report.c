@@ -239,6 +239,8 @@ static void op_failed(struct report *r)
     case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_ATTACH:
+    case OP_DETACH:
     case OP_START:
     case OP_RESUME:
     case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
@@ -281,6 +283,16 @@ static void paused(struct report *r, enum guest_state from, enum guest_state to,
         end_op(r, OP_DONE, 0);
     }
     save(r, to == GUEST_PAUSED ? "guest.paused" : "guest.unpaused", "");
+}
+
+static void device(struct report *r)
+{
+    if (op_is(r, OP_ATTACH) || op_is(r, OP_DETACH)) { /* Else it is told twice. */
+        device_changed(r->a, &r->op, &r->old, &r->g);
+        const char *what = enum_op_kind.names[r->op.kind];
+        end_op(r, OP_DONE, 0);
+        save(r, "guest.changed", what);
+    }
 }
 
 /* Whether the run is under its host's guard. A protected one stays there. */
@@ -343,5 +355,6 @@ void cmd_guest_report(struct apply *a, const void *record)
     case REPORT_GUARDED: guarded(r, true); break;
     case REPORT_UNGUARDED: guarded(r, false); break;
     case REPORT_RESTORED: restored(r); break;
+    case REPORT_DEVICE: device(r); break;
     }
 }

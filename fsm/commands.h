@@ -17,7 +17,8 @@ enum guest_report_what {
     REPORT_UNPAUSED,
     REPORT_GUARDED,   /* Its copy is under the guard. */
     REPORT_UNGUARDED, /* It will be taken from there once this is applied. */
-    REPORT_RESTORED   /* Its copy has the saved memory and stands still. */
+    REPORT_RESTORED,  /* Its copy has the saved memory and stands still. */
+    REPORT_DEVICE     /* The device of the operation under way is there, or gone. */
 };
 extern const struct enum_names enum_guest_report_what;
 
@@ -208,11 +209,35 @@ extern const struct enum_names enum_guest_report_what;
 #define CMD_guest_saved(F) \
     F(u64,  op,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Its host, whose copy stands still")
+#define CMD_guest_block_attach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  path,            _,          REQ,    1,  LIMIT_PATH,    0,    "",    "File or block device: /PATH or REPOSITORY:PATH") \
+    F(str,  device,          _,          REQ,    1,  15,            0,    "",    "Name in the guest: xvdb, vdb") \
+    F(str,  format,          _,          OPT,    0,  15,            0,    "",    "raw, qcow2 or vmdk; empty is raw") \
+    F(bool, readonly,        _,          OPT,    0,  1,             0,    "",    "The guest cannot write") \
+    F(bool, cdrom,           _,          OPT,    0,  1,             0,    "",    "A CD drive") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_block_detach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  device,          _,          REQ,    1,  15,            0,    "",    "Its name in the guest") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although the guest does not let go of it, which may cost it data") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_network_attach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  mac,             _,          OPT,    0,  17,            0,    "",    "aa:bb:cc:dd:ee:ff; left out: one of its own") \
+    F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
+    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_network_detach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  mac,             _,          REQ,    1,  17,            0,    "",    "Its MAC address") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although the guest does not let go of it") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \
     F(u64,  epoch,           _,          REQ,    1,  UINT64_MAX,    0,    "",    "Run epoch the report is about") \
-    F(enm,  what,            guest_report_what, REQ, 0, 7,          0,    "",    "What happened") \
+    F(enm,  what,            guest_report_what, REQ, 0, 8,          0,    "",    "What happened") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why it exited") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Error number without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said")

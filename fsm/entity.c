@@ -36,7 +36,9 @@ NAMES(op_kind,
       "restart",
       "reboot",
       "save",
-      "resume")
+      "resume",
+      "attach",
+      "detach")
 NAMES(op_state, "running", "done", "failed", "cancelled")
 NAMES(op_phase, "prepare", "transfer", "switched", "aborted", "work", "ended")
 NAMES(repo_kind, "dir")

@@ -65,7 +65,9 @@ enum op_kind {
     OP_RESTART,  /* Of the pool: the daemons of its hosts are restarted, one after the other. */
     OP_REBOOT,
     OP_SAVE,
-    OP_RESUME
+    OP_RESUME,
+    OP_ATTACH, /* Of a disk or a network card. */
+    OP_DETACH
 };
 enum op_state {
     OP_RUNNING,
@@ -113,7 +115,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 #define VIF_FIELDS(F) \
     F(str,  mac,             _,          OPT,    0,  17,            0,    "",    "aa:bb:cc:dd:ee:ff") \
     F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
-    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card")
+    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card") \
+    F(u32,  slot,            _,          OPT,    0,  LIMIT_VIFS,    0,    "",    "Its place in the guest, from 1; 0: as it stands in the list")
 
 /* Of a guest whose creator and image say nothing of it. */
 #define GUEST_MEMORY_MIB 128u
@@ -246,7 +249,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  11,            0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  13,            0,    "",    "Kind") \
     F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \
@@ -269,7 +272,10 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  parallel,        _,          OPT,    0,  LIMIT_PARALLEL, 0,   "",    "Evacuation: most migrations at a time") \
     F(u32,  moved,           _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: guests that were moved") \
     F(u32,  failed,          _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: migrations that failed since one went well") \
-    F(str,  path,            _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Save: the file")
+    F(str,  path,            _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Save: the file") \
+    F(list, disks,           disk,       OPT,    0,  1,             0,    "",    "Attach, detach: the disk") \
+    F(list, vifs,            vif,        OPT,    0,  1,             0,    "",    "Attach, detach: the network card") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Detach: although the guest does not let go of it")
 
 #define EVENT_FIELDS(F) \
     F(u64,  seq,             _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number, without gaps") \

@@ -319,6 +319,21 @@ static void do_cancel(struct sim_copy *c, struct hv_req *req)
     sim_migrated(c, &e);
 }
 
+/* A simulated guest has devices in its spec alone, and lets go of them at once. */
+static void do_device(struct sim_copy *c, struct hv_req *req)
+{
+    struct hv_spec spec = {.n_disks = req->disk == NULL ? 0 : 1};
+    struct err e;
+    if (req->disk != NULL) {
+        spec.disks[0] = *req->disk;
+    }
+    if (req->op == HV_ATTACH && spec_check_files(&spec, &e) != 0) {
+        hv_fail(c->hv, req, &e);
+    } else {
+        hv_finish(c->hv, req);
+    }
+}
+
 static void do_op(struct sim_copy *c, struct hv_req *req)
 {
     const struct sim_times *t = &world(c->hv)->times;
@@ -332,6 +347,8 @@ static void do_op(struct sim_copy *c, struct hv_req *req)
     case HV_SAVE: sim_memory_save(c, req); return;
     case HV_MIGRATE_CANCEL: do_cancel(c, req); return;
     case HV_RESTAMP: do_restamp(c, req); return;
+    case HV_ATTACH:
+    case HV_DETACH: do_device(c, req); return;
     case HV_START:
     case HV_INCOMING_START: assert(false);
     }

@@ -162,6 +162,10 @@ static int check(const struct hv_req *req, struct err *e)
     if (req->op == HV_MIGRATE && (req->address[0] == '\0' || req->secret[0] == '\0')) {
         return err_set(e, ERR_INVALID, "a migration needs an address and a key");
     }
+    if ((req->op == HV_ATTACH || req->op == HV_DETACH) &&
+        ((req->disk == NULL) == (req->vif == NULL))) {
+        return err_set(e, ERR_INVALID, "one disk or one card comes or goes at a time");
+    }
     if (req->op == HV_SAVE && req->path[0] != '/') {
         return err_set(e, ERR_INVALID, "a guest is saved to an absolute path");
     }

@@ -39,6 +39,8 @@ struct hv_vif {
     char mac[18];
     char bridge[16]; /* Empty: a card that is connected to nothing. */
     char model[16];  /* Empty: the driver's default. */
+    uint32_t slot;   /* Its place in the guest, from 1, which stays when other cards go; 0: as it
+                        stands in the list. */
 };
 
 /* Everything a driver needs to run a guest; paths are absolute on this host. Must be the same on
@@ -169,6 +171,11 @@ enum hv_op {
                           file is whole and synced (state DEPARTED, as after a MIGRATE), or with an
                           error when there is none and the guest is as before: ERR_EXISTS when
                           something of that name is there. Ended by HV_MIGRATE_CANCEL. */
+    HV_ATTACH, /* in.key, in.disk or in.vif. Done when the guest has it, also if it had. What the
+                  hypervisor cannot do while the guest runs is ERR_UNSUPPORTED. */
+    HV_DETACH, /* in.key, in.disk or in.vif, in.force. Done when the guest has let go of it,
+                  also if it was gone; ERR_TIMEOUT when it does not, and with force it is
+                  taken from it, or ERR_UNSUPPORTED. */
     HV_RESTAMP /* in.key, in.epoch. A copy that ARRIVED gets the epoch under which it will run
                   (a target is started under its own, so normally not needed). */
 };
@@ -182,6 +189,9 @@ struct hv_req {
                                         port chosen by the driver. */
     char secret[128];                /* MIGRATE: the one-time key. */
     char path[LIMIT_PATH + 1];       /* SAVE: absolute. */
+    const struct hv_disk *disk;      /* ATTACH, DETACH: this disk, or */
+    const struct hv_vif *vif;        /* this card, with its slot; borrowed until the callback. */
+    bool force;                      /* DETACH. */
     uint64_t rate_bytes_per_s;       /* MIGRATE: 0 is no limit. */
     bool live;                       /* MIGRATE: false pauses the guest first. */
     uint64_t epoch;                  /* RESTAMP. */

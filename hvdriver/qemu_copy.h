@@ -31,7 +31,16 @@ struct qemu_op {
     struct qemu_copy *copy;
     struct hv_req *req; /* NULL: given up. */
     enum hv_op kind;
-    bool was_panicked;     /* RESET. */
+    bool was_panicked; /* RESET. */
+    /* ATTACH, DETACH: ids of the device and of its back end, and where it sits. */
+    bool is_disk;
+    bool direct;
+    struct hv_disk disk;
+    char device[24];
+    char back[32];
+    char addr[8];
+    char model[16];
+    char mac[18];
     char key[HV_KEY_SIZE]; /* INCOMING_START. */
     char address[LIMIT_ADDRESS + 1];
 };
@@ -113,6 +122,11 @@ void qemu_start_failed(struct qemu_op *op, const struct err *e);
 /* PAUSE, UNPAUSE, SHUTDOWN, RESET, RESTAMP: qemu_ops.c. */
 void qemu_op_begin(struct qemu_copy *c, struct hv_req *req);
 void qemu_ops_event(struct qemu_copy *c, const char *name, json_t *data);
+
+/* ATTACH, DETACH: qemu_device.c. The guest has let go of a device, or says that it does not. */
+void qemu_device_attach(struct qemu_op *op);
+void qemu_device_detach(struct qemu_op *op);
+void qemu_device_event(struct qemu_copy *c, bool deleted, const char *device);
 
 /* Migrations: qemu_migrate.c. */
 void qemu_incoming_setup(struct qemu_op *op);

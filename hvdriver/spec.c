@@ -20,8 +20,8 @@ int spec_device(const char *device, enum spec_bus *ret_bus, uint32_t *ret_unit)
         uint32_t units;
     } kinds[] = {{"hd", SPEC_IDE, 4},
                  {"sd", SPEC_SCSI, 16},
-                 {"xvd", SPEC_VIRTIO, 26},
-                 {"vd", SPEC_VIRTIO, 26}};
+                 {"xvd", SPEC_VIRTIO, 20},
+                 {"vd", SPEC_VIRTIO, 20}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         size_t n = strlen(kinds[i].prefix);
         if (strncmp(device, kinds[i].prefix, n) != 0) {

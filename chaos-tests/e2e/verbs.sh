@@ -101,6 +101,15 @@ guest_verbs() {
     quietly guest reboot "$g"
     q_refused 4 "has no console under driver sim" guest console "$g"
     q_refused 4 "only a stopped, saved or failed guest" guest rename "$g" "$g-2"
+    truncate -s 1M "$LAB_DIR/repo/$g.img"
+    quietly guest block-attach "$g" "lab:$g.img" xvdb
+    [[ $(q guest block-list "$g" --json | rows | jq -r 'select(.device == "xvdb") | .path') == "lab:$g.img" ]] ||
+        fail "the disk is not listed"
+    q_refused 2 "each device once" guest block-attach "$g" "lab:$g.img" xvdb
+    quietly guest block-detach "$g" xvdb
+    quietly guest network-attach "$g" --mac 00:16:3e:00:00:07
+    quietly guest network-list "$g"
+    quietly guest network-detach "$g" 00:16:3e:00:00:07
     quietly guest save "$g" "lab:$g.memory"
     quietly guest resume "$g"
     quietly guest suspend "$g"
@@ -136,6 +145,13 @@ older_words() {
     quietly unpause "$g"
     quietly migrate --live "$g" "$(host_but "$(guest_field "$g" host)")"
     quietly reboot -w "$g"
+    truncate -s 1M "$LAB_DIR/repo/$g.img"
+    quietly block-attach "$g" "lab:$g.img" xvdb
+    quietly block-list "$g"
+    quietly block-detach "$g" xvdb
+    quietly network-attach "$g" --mac 00:16:3e:00:00:07
+    quietly network-list "$g"
+    quietly network-detach "$g" 00:16:3e:00:00:07
     quietly save "$g" "lab:$g.memory"
     quietly restore "lab:$g.memory"
     quietly suspend "$g"

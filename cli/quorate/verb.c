@@ -91,6 +91,10 @@ static const struct query_verb {
      NULL, VERB_REST, "NAME"},
     {"guest show", "guest.show", "Show a guest with its configuration", &schema_args_name, NULL, 0,
      NULL},
+    {"guest block-list", "disk.list", "List the disks of a guest", &schema_args_name, NULL, 0,
+     NULL},
+    {"guest network-list", "vif.list", "List the network cards of a guest", &schema_args_name, NULL,
+     0, NULL},
     {"repo list", "repo.list", "List the repositories", &schema_args_none, NULL, 0, NULL},
     {"repo show", "repo.show", "Show a repository", &schema_args_name, NULL, 0, NULL},
     {"op list", "op.list", "List the operations under way and those that ended last",
@@ -100,6 +104,8 @@ static const struct query_verb {
      NULL},
     {"explain guest", "place.list", "Show every host as a place for a guest, and what decided",
      &schema_args_name, NULL, 0, NULL},
+    {"block-list", "disk.list", "As guest block-list", &schema_args_name, NULL, VERB_OLD, NULL},
+    {"network-list", "vif.list", "As guest network-list", &schema_args_name, NULL, VERB_OLD, NULL},
     {"list", "guest.list", "As guest list", &schema_args_none, NULL, VERB_REST | VERB_OLD, "NAME"},
 };
 
@@ -235,9 +241,17 @@ static const struct old_command {
     const char *title;
     const char *command;
 } old_commands[] = {
-    {"start", "guest_start"},     {"destroy", "guest_destroy"}, {"pause", "guest_pause"},
-    {"unpause", "guest_unpause"}, {"delete", "guest_delete"},   {"rename", "guest_rename"},
+    {"start", "guest_start"},
+    {"destroy", "guest_destroy"},
+    {"pause", "guest_pause"},
+    {"unpause", "guest_unpause"},
+    {"delete", "guest_delete"},
+    {"rename", "guest_rename"},
     {"resume", "guest_resume"},
+    {"block-attach", "guest_block_attach"},
+    {"block-detach", "guest_block_detach"},
+    {"network-attach", "guest_network_attach"},
+    {"network-detach", "guest_network_detach"},
 };
 
 static void from_command(const struct command *c, struct verb *ret)

@@ -84,7 +84,7 @@ const char *agent_act_name(enum agent_act act)
         [AGENT_INCOMING] = "incoming", [AGENT_MIGRATE] = "migrate",   [AGENT_CANCEL] = "cancel",
         [AGENT_REPORT] = "report",     [AGENT_PREPARED] = "prepared", [AGENT_SWITCH] = "switch",
         [AGENT_ABORT] = "abort",       [AGENT_GUARD] = "guard",       [AGENT_UNGUARD] = "unguard",
-        [AGENT_SAVE] = "save",         [AGENT_SAVED] = "saved",
+        [AGENT_SAVE] = "save",         [AGENT_SAVED] = "saved",       [AGENT_DEVICE] = "device",
     };
     return names[act];
 }
@@ -243,6 +243,25 @@ static struct agent_answer owner_restoring(const struct agent_input *in, enum hv
     return nothing;
 }
 
+/* A device is to come or to go: once; what came of it is reported. */
+static bool changes_device(const struct agent_input *in, enum hv_state copy)
+{
+    const struct op *op = in->op;
+    return op != NULL && (op->kind == OP_ATTACH || op->kind == OP_DETACH) &&
+           (copy == HV_RUNNING || copy == HV_PAUSED);
+}
+
+static struct agent_answer owner_device(const struct agent_input *in)
+{
+    const struct agent_memory *m = in->memory;
+    uint64_t epoch = in->guest->run_epoch;
+    if (m->device_op != in->op->id) {
+        return act_on(AGENT_DEVICE, epoch);
+    }
+    return m->device.code == 0 ? report(epoch, REPORT_DEVICE)
+                               : report_failed(epoch, m->device.code, m->device.msg);
+}
+
 static struct agent_answer owner_with_copy(const struct agent_input *in, enum hv_state copy)
 {
     const struct guest *g = in->guest;
@@ -254,6 +273,9 @@ static struct agent_answer owner_with_copy(const struct agent_input *in, enum hv
     }
     if (g->state == GUEST_FAILED) {
         return nothing;
+    }
+    if (changes_device(in, copy)) {
+        return owner_device(in);
     }
     switch (copy) {
     case HV_GONE:

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/mutant.h"
 #include "core/util.h"
@@ -51,7 +50,7 @@ static void remember_failure(struct slot *s, uint64_t epoch, const struct err *e
 
 /* --- requests */
 
-static void end_work(struct slot *s)
+void slot_end_work(struct slot *s)
 {
     struct agent *a = s->agent;
     s->working = false;
@@ -120,10 +119,10 @@ static void work_done(struct hv_req *req)
         tell_stood_still(s, s->work_op, 0, ms_since(s, s->switched_ms));
         s->switched_op = 0;
     }
-    end_work(s);
+    slot_end_work(s);
 }
 
-static void begin_work(struct slot *s, const struct agent_answer *answer)
+void slot_begin_work(struct slot *s, const struct agent_answer *answer)
 {
     s->working = true;
     s->work_act = answer->act;
@@ -143,7 +142,7 @@ static void submit(struct slot *s, enum hv_op op)
 
 static void simple(struct slot *s, const struct agent_answer *answer, enum hv_op op)
 {
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     submit(s, op);
 }
 
@@ -183,7 +182,7 @@ static void disks_made(void *ctx, const struct err *err)
         agent_say(s->agent, "disks", s->name, s->work_epoch, err);
         remember_failure(s, s->work_epoch, err);
     }
-    end_work(s);
+    slot_end_work(s);
 }
 
 /* A repository may come a moment later than the guest that needs it: this host just joined, or the
@@ -267,7 +266,7 @@ static bool make_disks(struct slot *s, struct fsm_view *v, const struct agent_an
     }
     if (images_order(v, a->opt.prefix, &a->guest, answer->epoch, &order, &e) != 0) {
         remember_failure(s, answer->epoch, &e);
-        end_work(s);
+        slot_end_work(s);
         return true;
     }
     if (order.n == 0) {
@@ -290,7 +289,7 @@ static void start(struct slot *s, struct fsm_view *v, const struct agent_answer 
     }
     /* A guarded run goes on only when the guard has its copy. */
     s->spec->paused = s->spec->paused || (a->opt.guard != NULL && a->guest.guarded);
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     if (!make_disks(s, v, answer)) {
         submit(s, HV_START);
     }
@@ -329,14 +328,14 @@ static void incoming(struct slot *s, struct fsm_view *v, const struct agent_answ
         s->spec = NULL;
         return;
     }
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     s->work =
         (struct hv_req){.op = HV_INCOMING_START, .spec = s->spec, .done = work_done, .data = s};
     incoming_address(a, v, s->work.address);
     hv_submit(a->opt.hv, &s->work);
 }
 
-static void sent(struct hv_req *req)
+void slot_sent(struct hv_req *req)
 {
     struct slot *s = req->data;
     enum agent_act act = req->op == HV_SAVE ? AGENT_SAVE : AGENT_MIGRATE;
@@ -358,63 +357,11 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
                                 .key = {.uuid = s->uuid, .epoch = answer->epoch},
                                 .rate_bytes_per_s = (uint64_t)op->rate_mib_per_s << 20,
                                 .live = op->live,
-                                .done = sent,
+                                .done = slot_sent,
                                 .data = s};
     (void)str_copy(s->stream.address, sizeof s->stream.address, op->address);
     (void)str_copy(s->stream.secret, sizeof s->stream.secret, op->key);
     hv_submit(s->agent->opt.hv, &s->stream);
-}
-
-/* --- saving */
-
-static void save_copy(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
-{
-    const struct op *op = &s->agent->op;
-    struct err e = {0};
-    s->memory.sent_op = op->id;
-    s->memory.send = (struct err){0};
-    s->stream = (struct hv_req){
-        .op = HV_SAVE, .key = {.uuid = s->uuid, .epoch = answer->epoch}, .done = sent, .data = s};
-    if (agent_path(v, s->agent->opt.prefix, op->path, s->stream.path, &e) != 0) {
-        s->memory.send = e;
-        slot_touch(s);
-        return;
-    }
-    s->sending = true;
-    hv_submit(s->agent->opt.hv, &s->stream);
-}
-
-struct removal {
-    uv_work_t work;
-    char path[LIMIT_PATH + 1];
-};
-
-static void remove_now(uv_work_t *work)
-{
-    const struct removal *r = work->data;
-    (void)unlink(r->path); /* A file that stays is named by no state: it harms nobody. */
-}
-
-static void removed(uv_work_t *work, int status)
-{
-    (void)status;
-    free(work->data);
-}
-
-void slot_remove_used(struct slot *s, const struct guest *g)
-{
-    if (s->used[0] == '\0' || (g != NULL && g->run_epoch == s->used_epoch && g->saved[0] != '\0')) {
-        return;
-    }
-    /* Used up by this run, and by no other: only then is it nobody's. */
-    if (g != NULL && g->run_epoch == s->used_epoch &&
-        (g->state == GUEST_RUNNING || g->state == GUEST_PAUSED)) {
-        struct removal *r = mem_new(1, sizeof *r);
-        (void)str_copy(r->path, sizeof r->path, s->used);
-        r->work.data = r;
-        (void)uv_queue_work(s->agent->opt.loop, &r->work, remove_now, removed);
-    }
-    s->used[0] = '\0';
 }
 
 /* --- proposals */
@@ -582,7 +529,8 @@ void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *ans
         hold(s, AGENT_GUARD, AGENT_BACKOFF_MS);
         return;
     case AGENT_UNGUARD: agent_guard_drop(s, answer->epoch); return;
-    case AGENT_SAVE: save_copy(s, v, answer); return;
+    case AGENT_DEVICE: agent_device(s, v, answer); return;
+    case AGENT_SAVE: agent_save(s, v, answer); return;
     case AGENT_SAVED: propose_saved(s); return;
     case AGENT_REPORT:
         if (answer->what == REPORT_RESTORED) {

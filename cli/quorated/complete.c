@@ -126,6 +126,16 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
+static int complete_network(struct daemon *d, struct cmd_guest_network_attach *c)
+{
+    struct guest_config card = {.vifs_n = 1};
+    if (c->mac[0] == '\0') {
+        fill_macs(d, &card);
+        (void)str_copy(c->mac, sizeof c->mac, card.vifs[0].mac);
+    }
+    return 0;
+}
+
 /* The new guest's identity; a guest may get cards meanwhile, so there are addresses for all. */
 static int complete_clone(struct daemon *d, struct cmd_guest_clone *c)
 {
@@ -251,6 +261,9 @@ int complete_command(struct daemon *d,
     }
     if (c->number == COMMAND_guest_clone) {
         return complete_clone(d, record);
+    }
+    if (c->number == COMMAND_guest_network_attach) {
+        return complete_network(d, record);
     }
     if (c->number == COMMAND_guest_save) {
         return complete_save(d, v, record, e);

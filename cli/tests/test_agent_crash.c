@@ -145,6 +145,7 @@ static bool step(int h)
         }
         break;
     case AGENT_UNGUARD:
+    case AGENT_DEVICE:
     case AGENT_SHUTDOWN:
     case AGENT_PAUSE:
     case AGENT_CANCEL: fail_msg("%s was not asked for", agent_act_name(a.act)); break;

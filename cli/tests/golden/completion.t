@@ -23,6 +23,8 @@ guest
 op
 log
 explain
+block-list
+network-list
 list
 events
 version
@@ -45,6 +47,10 @@ unpause
 delete
 rename
 resume
+block-attach
+block-detach
+network-attach
+network-detach
 [0]
 $ quorate completion-words -- guest
 create
@@ -61,8 +67,14 @@ clone
 reboot
 save
 resume
+block-attach
+block-detach
+network-attach
+network-detach
 list
 show
+block-list
+network-list
 console
 suspend
 restore
@@ -122,6 +134,8 @@ guest
 op
 log
 explain
+block-list
+network-list
 list
 events
 version
@@ -144,6 +158,10 @@ unpause
 delete
 rename
 resume
+block-attach
+block-detach
+network-attach
+network-detach
 [0]
 # A dead pool holds nobody up.
 $ quorate completion-words -- --connect unix:$D/dead guest start

@@ -39,8 +39,14 @@ $ quorate
 !   guest reboot       Ask a guest to shut down, and start it again where it is
 !   guest save         Write a guest's memory to a file and stop it there
 !   guest resume       Let a saved guest go on where it was
+!   guest block-attach Give a guest one more disk
+!   guest block-detach Take a disk from a guest
+!   guest network-attach Give a guest one more network card
+!   guest network-detach Take a network card from a guest
 !   guest list         List the guests, or those that are named
 !   guest show         Show a guest with its configuration
+!   guest block-list   List the disks of a guest
+!   guest network-list List the network cards of a guest
 !   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
 !   guest suspend      Save a guest's memory in the root repository and stop it there
 !   guest restore      As guest resume, also by the file that the guest was saved to
@@ -72,6 +78,8 @@ $ quorate
 !   completion         Print the completion script of a shell
 ! 
 ! In the words of the older system:
+!   block-list         As guest block-list
+!   network-list       As guest network-list
 !   list               As guest list
 !   create             Create and start a guest from a file vm.cfg
 !   new                Create a guest from a file vm.cfg, without starting it
@@ -90,6 +98,10 @@ $ quorate
 !   delete             Delete a stopped guest
 !   rename             Give a stopped guest another name
 !   resume             Let a saved guest go on where it was
+!   block-attach       Give a guest one more disk
+!   block-detach       Take a disk from a guest
+!   network-attach     Give a guest one more network card
+!   network-detach     Take a network card from a guest
 ! 
 ! Options of all verbs, or of those of their kind:
 !   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -153,8 +165,14 @@ Virtual machines:
   guest reboot       Ask a guest to shut down, and start it again where it is
   guest save         Write a guest's memory to a file and stop it there
   guest resume       Let a saved guest go on where it was
+  guest block-attach Give a guest one more disk
+  guest block-detach Take a disk from a guest
+  guest network-attach Give a guest one more network card
+  guest network-detach Take a network card from a guest
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest block-list   List the disks of a guest
+  guest network-list List the network cards of a guest
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
   guest suspend      Save a guest's memory in the root repository and stop it there
   guest restore      As guest resume, also by the file that the guest was saved to
@@ -186,6 +204,8 @@ And:
   completion         Print the completion script of a shell
 
 In the words of the older system:
+  block-list         As guest block-list
+  network-list       As guest network-list
   list               As guest list
   create             Create and start a guest from a file vm.cfg
   new                Create a guest from a file vm.cfg, without starting it
@@ -204,6 +224,10 @@ In the words of the older system:
   delete             Delete a stopped guest
   rename             Give a stopped guest another name
   resume             Let a saved guest go on where it was
+  block-attach       Give a guest one more disk
+  block-detach       Take a disk from a guest
+  network-attach     Give a guest one more network card
+  network-detach     Take a network card from a guest
 
 Options of all verbs, or of those of their kind:
   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -242,8 +266,14 @@ Virtual machines:
   guest reboot       Ask a guest to shut down, and start it again where it is
   guest save         Write a guest's memory to a file and stop it there
   guest resume       Let a saved guest go on where it was
+  guest block-attach Give a guest one more disk
+  guest block-detach Take a disk from a guest
+  guest network-attach Give a guest one more network card
+  guest network-detach Take a network card from a guest
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest block-list   List the disks of a guest
+  guest network-list List the network cards of a guest
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
   guest suspend      Save a guest's memory in the root repository and stop it there
   guest restore      As guest resume, also by the file that the guest was saved to
@@ -281,6 +311,7 @@ Options:
                                 mac=: aa:bb:cc:dd:ee:ff
                                 bridge=: Host bridge; empty: no host side
                                 model=: Emulated card
+                                slot=: Its place in the guest, from 1; 0: as it stands in the list
   --vnc on|off                A VNC console (default off)
   --vnc-password-file FILE    Password of the VNC console
   --on-poweroff destroy|restart|preserve When the guest powers off (default destroy)
