@@ -114,6 +114,9 @@ guest_verbs() {
     quietly guest resume "$g"
     quietly guest suspend "$g"
     quietly guest restore "$g"
+    quietly guest vcpu-set "$g" 1
+    quietly guest mem-max "$g" 64
+    q guest mem-set "$g" 32 2>&1 | grep "with its next start" >/dev/null || fail "guest mem-set does not say when"
     quietly guest destroy "$g"
     quietly guest rename "$g" "$g-2"
     q_refused 4 "--fresh" guest clone "$g-2" "$g-3"
@@ -156,7 +159,11 @@ older_words() {
     quietly restore "lab:$g.memory"
     quietly suspend "$g"
     quietly resume "$g"
+    quietly vcpu-set "$g" 2
+    quietly mem-max "$g" 64
     quietly shutdown -w "$g"
+    quietly mem-set "$g" 32
+    [[ $(guest_field "$g" memory_mib) == 32 ]] || fail "mem-set did nothing"
     quietly rename "$g" "$g-2"
     quietly rename "$g-2" "$g"
     quietly delete "$g"

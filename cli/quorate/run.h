@@ -26,6 +26,11 @@ int run_shutdown_all(struct link *l, const char *host, bool wait);
 int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
 
+/* run_guest.c */
+int run_mem_set(struct cli *cli, const struct parsed *p);
+int run_mem_max(struct cli *cli, const struct parsed *p);
+int run_vcpu_set(struct cli *cli, const struct parsed *p);
+
 /* run_console.c */
 int run_console(struct cli *cli, const struct parsed *p);
 

@@ -31,6 +31,12 @@ SCHEMA_DEFINE(args_console, ARGS_CONSOLE_FIELDS)
 #define SCHEMA_RECORD args_restore
 SCHEMA_DEFINE(args_restore, ARGS_RESTORE_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_memory
+SCHEMA_DEFINE(args_memory, ARGS_MEMORY_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_vcpus
+SCHEMA_DEFINE(args_vcpus, ARGS_VCPUS_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
@@ -144,6 +150,21 @@ static const struct verb own_verbs[] = {
      .run = run_restore,
      .flags = VERB_REQUEST | VERB_WAITS,
      .extra = "host"},
+    {.title = "guest mem-set",
+     .summary = "Set a guest's memory; a running guest has it from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_set,
+     .flags = VERB_REQUEST},
+    {.title = "guest mem-max",
+     .summary = "Set the largest memory that a guest may be given, from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_max,
+     .flags = VERB_REQUEST},
+    {.title = "guest vcpu-set",
+     .summary = "Set a guest's virtual CPUs; a running guest has them from its next start on",
+     .args = &schema_args_vcpus,
+     .run = run_vcpu_set,
+     .flags = VERB_REQUEST},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,
@@ -224,6 +245,21 @@ static const struct verb own_verbs[] = {
      .run = run_restore,
      .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
      .extra = "host"},
+    {.title = "mem-set",
+     .summary = "Set a guest's memory; a running guest has it from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_set,
+     .flags = VERB_OLD | VERB_REQUEST},
+    {.title = "mem-max",
+     .summary = "Set the largest memory that a guest may be given, from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_max,
+     .flags = VERB_OLD | VERB_REQUEST},
+    {.title = "vcpu-set",
+     .summary = "Set a guest's virtual CPUs; a running guest has them from its next start on",
+     .args = &schema_args_vcpus,
+     .run = run_vcpu_set,
+     .flags = VERB_OLD | VERB_REQUEST},
     {.title = "console",
      .summary = "As guest console",
      .args = &schema_args_console,

@@ -38,6 +38,9 @@ migrate
 save
 suspend
 restore
+mem-set
+mem-max
+vcpu-set
 console
 info
 start
@@ -78,6 +81,9 @@ network-list
 console
 suspend
 restore
+mem-set
+mem-max
+vcpu-set
 [0]
 $ quorate completion-words -- guest start
 web1
@@ -149,6 +155,9 @@ migrate
 save
 suspend
 restore
+mem-set
+mem-max
+vcpu-set
 console
 info
 start

@@ -50,6 +50,9 @@ $ quorate
 !   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
 !   guest suspend      Save a guest's memory in the root repository and stop it there
 !   guest restore      As guest resume, also by the file that the guest was saved to
+!   guest mem-set      Set a guest's memory; a running guest has it from its next start on
+!   guest mem-max      Set the largest memory that a guest may be given, from its next start on
+!   guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 ! 
 ! Storage repositories:
 !   repo new           Add a storage repository
@@ -89,6 +92,9 @@ $ quorate
 !   save               Save a guest to a file and stop it there
 !   suspend            As guest suspend
 !   restore            As guest restore
+!   mem-set            Set a guest's memory; a running guest has it from its next start on
+!   mem-max            Set the largest memory that a guest may be given, from its next start on
+!   vcpu-set           Set a guest's virtual CPUs; a running guest has them from its next start on
 !   console            As guest console
 !   info               Show the host that answers
 !   start              Start a guest
@@ -176,6 +182,9 @@ Virtual machines:
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
   guest suspend      Save a guest's memory in the root repository and stop it there
   guest restore      As guest resume, also by the file that the guest was saved to
+  guest mem-set      Set a guest's memory; a running guest has it from its next start on
+  guest mem-max      Set the largest memory that a guest may be given, from its next start on
+  guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 
 Storage repositories:
   repo new           Add a storage repository
@@ -215,6 +224,9 @@ In the words of the older system:
   save               Save a guest to a file and stop it there
   suspend            As guest suspend
   restore            As guest restore
+  mem-set            Set a guest's memory; a running guest has it from its next start on
+  mem-max            Set the largest memory that a guest may be given, from its next start on
+  vcpu-set           Set a guest's virtual CPUs; a running guest has them from its next start on
   console            As guest console
   info               Show the host that answers
   start              Start a guest
@@ -277,6 +289,9 @@ Virtual machines:
   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
   guest suspend      Save a guest's memory in the root repository and stop it there
   guest restore      As guest resume, also by the file that the guest was saved to
+  guest mem-set      Set a guest's memory; a running guest has it from its next start on
+  guest mem-max      Set the largest memory that a guest may be given, from its next start on
+  guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 [0]
 $ quorate help guest create
 usage: quorate guest create NAME [OPTION]...
