@@ -42,7 +42,8 @@ const struct api_query api_queries[] = {
     {"op.list", &schema_api_op, false},       {"op.show", &schema_api_op, true},
     {"place.list", &schema_api_place, true},  {"move.list", &schema_api_move, true},
     {"back.list", &schema_api_move, true},    {"balance.list", &schema_api_move, true},
-    {"log.stats", &schema_api_log, false},
+    {"log.stats", &schema_api_log, false},    {"disk.list", &schema_disk, true},
+    {"vif.list", &schema_vif, true},
 };
 const size_t n_api_queries = ARRAY_LEN(api_queries);
 

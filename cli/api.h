@@ -112,7 +112,7 @@ extern const struct enum_names enum_place_no;
 #define API_GUEST_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          OPT,    16, 16,            0,    "",    "Identity") \
-    F(enm,  state,           guest_state, OPT,   0,  7,             0,    "",    "State") \
+    F(enm,  state,           guest_state, OPT,   0,  9,             0,    "",    "State") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host") \
     F(u32,  vcpus,           _,          OPT,    0,  512,           0,    "",    "Virtual CPUs") \
     F(u32,  memory_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Memory") \
@@ -122,10 +122,11 @@ extern const struct enum_names enum_place_no;
     F(u32,  priority,        _,          OPT,    0,  1000,          0,    "",    "Restart order") \
     F(u64,  since_ms,        _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Since when it is in this state") \
     F(str,  image,           _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Image it was made from") \
-    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words")
+    F(str,  reason,          _,          OPT,    0,  ERR_MSG_SIZE,  0,    "",    "Why it is failed or stopped, in words") \
+    F(str,  saved,           _,          OPT,    0,  LIMIT_PATH,    0,    "",    "File of its saved memory")
 #define API_OP_FIELDS(F) \
     F(u64,  id,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Number") \
-    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  13,            0,    "",    "Kind") \
     F(str,  subject,         _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase") \
     F(u32,  progress,        _,          OPT,    0,  100,           0,    "%",   "Done") \
@@ -201,7 +202,8 @@ struct api_query {
  * pool.settings (pool), place.list (api_place: each host as a place for the guest that is named),
  * move.list (api_move: where the guests of the host that is named would go), back.list (api_move:
  * which guests that an evacuation moved away from it would come back), balance.list (api_move:
- * which guests would move so that no two hosts differ by more than so many percent). */
+ * which guests would move so that no two hosts differ by more than so many percent), disk.list and
+ * vif.list (disk, vif: of the guest that is named). */
 extern const struct api_query api_queries[];
 extern const size_t n_api_queries;
 const struct api_query *api_query_by_name(const char *name);

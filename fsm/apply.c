@@ -185,16 +185,9 @@ void unreserve(struct apply *a, const char *host, const struct guest *g)
     del_needs(a, 't', host, g);
 }
 
-/* What refers to a guest for as long as it is there. */
-static void index_guest(struct apply *a, const struct guest *g, bool there)
+static void index_paths(struct apply *a, const struct guest *g, bool there)
 {
-    const struct key uuid = key_id('u', &g->uuid);
     char repo[LIMIT_NAME + 1];
-    if (there) {
-        put_bytes(a, &uuid, g->name, strlen(g->name));
-    } else {
-        del_row(a, &uuid);
-    }
     for (uint32_t i = 0; i < g->config.disks_n + 2; i++) {
         const char *path = i < g->config.disks_n    ? g->config.disks[i].path
                            : i == g->config.disks_n ? g->config.kernel
@@ -209,6 +202,32 @@ static void index_guest(struct apply *a, const struct guest *g, bool there)
             del_row(a, &k);
         }
     }
+}
+
+void index_repos(struct apply *a, const struct guest *old, const struct guest *g)
+{
+    index_paths(a, old, /*there=*/false);
+    index_paths(a, g, /*there=*/true);
+}
+
+/* What refers to a guest for as long as it is there. */
+static void index_guest(struct apply *a, const struct guest *g, bool there)
+{
+    const struct key uuid = key_id('u', &g->uuid);
+    if (there) {
+        put_bytes(a, &uuid, g->name, strlen(g->name));
+    } else {
+        del_row(a, &uuid);
+    }
+    if (g->dir[0] != '\0') {
+        const struct key dir = key_name('f', g->dir);
+        if (there) {
+            put_bytes(a, &dir, g->name, strlen(g->name));
+        } else {
+            del_row(a, &dir);
+        }
+    }
+    index_paths(a, g, there);
 }
 
 /* Guests that wait for a place are found without looking at all. */
@@ -284,6 +303,31 @@ void drop_guest(struct apply *a, const struct guest *g)
     index_group(a, 'w', g->together, g->name, /*in=*/false);
     del_row(a, &k);
     a->f->sys.guests--;
+}
+
+void move_guest(struct apply *a, const struct guest *old, struct guest *g)
+{
+    static const struct guest none;
+    assert(g->state == old->state && g->op == 0);
+    drop_guest(a, old);
+    a->f->sys.guests++;
+    g->generation = old->generation + 1;
+    index_guest(a, g, /*there=*/true);
+    index_groups(a, &none, g);
+    const struct key k = key_name('G', g->name);
+    put_row(a, &k, &schema_guest, g);
+}
+
+bool dir_is_taken(struct apply *a, const char *dir, char owner[LIMIT_NAME + 1])
+{
+    const struct key k = key_name('f', dir);
+    struct kv_row row;
+    if (kv_get(a->t, k.b, k.n, &row) != 0) {
+        return false;
+    }
+    memset(owner, 0, LIMIT_NAME + 1);
+    memcpy(owner, row.value, min_u64(row.value_len, LIMIT_NAME));
+    return true;
 }
 
 uint64_t give_epoch(struct apply *a)
@@ -403,7 +447,7 @@ void abort_migration(struct apply *a,
 
 void stop_guest(struct guest *g, enum exit_reason exit)
 {
-    g->state = GUEST_STOPPED;
+    g->state = g->saved[0] != '\0' ? GUEST_SAVED : GUEST_STOPPED;
     g->want = WANT_OFF;
     g->stop = STOP_NONE;
     g->exit = exit;

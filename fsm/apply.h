@@ -132,6 +132,20 @@ void save_repo(struct apply *a, const struct repo *r);
  * row as it is stored, NULL for a new guest. */
 void save_guest(struct apply *a, const struct guest *old, struct guest *g);
 void drop_guest(struct apply *a, const struct guest *g);
+/* The row of a guest that is on no host moves to its new name. */
+void move_guest(struct apply *a, const struct guest *old, struct guest *g);
+/* What is reserved for the disks of a guest that was renamed; the name of that guest, or false. */
+bool dir_is_taken(struct apply *a, const char *dir, char owner[LIMIT_NAME + 1]);
+/* As need_new_name(), for a guest: also no directory of another guest's disks. */
+bool need_new_guest(struct apply *a, const char *name);
+/* Which repositories a guest uses, after its disks changed. */
+void index_repos(struct apply *a, const struct guest *old, const struct guest *g);
+/* The device of the operation is there, or gone: g's configuration says so. Does not save g. */
+void device_changed(struct apply *a, const struct op *o, const struct guest *old, struct guest *g);
+/* Whether no guest has it, or reject. */
+bool uuid_is_new(struct apply *a, const struct id *uuid);
+/* Whether there is room for one guest more in the pool, or reject. */
+bool pool_has_room(struct apply *a);
 
 /* Memory promised at the target of a migration. */
 void reserve(struct apply *a, const char *host, const struct guest *g);
@@ -185,7 +199,16 @@ bool migration_is_open(const struct op *o);
 bool guest_of(struct apply *a, const struct op *o, struct guest *ret);
 /* Reject as STATE, with the operation's phase and number. */
 void reject_phase(struct apply *a, const struct op *o);
-/* Take the guest's host away and make it STOPPED. Does not save. */
+/* Put the guest on the host under a new epoch, with an operation of this kind that ends when it
+ * runs. Does not save the guest. */
+struct start {
+    const char *host;
+    bool paused;
+    enum op_kind kind;
+};
+void start_guest(struct apply *a, struct guest *g, const struct start *how);
+/* Take the guest's host away and make it STOPPED; or SAVED, if there is a saved memory of it. Does
+ * not save the row. */
 void stop_guest(struct guest *g, enum exit_reason exit);
 /* Take its host away and let it wait for the pool to start it, not before `wait_ms` have passed. */
 void pend_guest(struct apply *a, struct guest *g, enum exit_reason exit, uint64_t wait_ms);

@@ -7,13 +7,12 @@
 
 #include "fsm/apply.h"
 
-/* Put the guest on the host under a new epoch, with an operation that ends when it runs. */
-static void start_on(struct apply *a, struct guest *g, const char *host, bool paused)
+void start_guest(struct apply *a, struct guest *g, const struct start *how)
 {
-    (void)str_copy(g->host, sizeof g->host, host);
+    (void)str_copy(g->host, sizeof g->host, how->host);
     g->run_epoch = give_epoch(a);
     g->state = GUEST_STARTING;
-    g->want = paused ? WANT_PAUSED : WANT_RUNNING;
+    g->want = how->paused ? WANT_PAUSED : WANT_RUNNING;
     g->stop = STOP_NONE;
     g->exit = EXIT_NONE;
     g->code = 0;
@@ -24,10 +23,13 @@ static void start_on(struct apply *a, struct guest *g, const char *host, bool pa
     memset(g->last_host, 0, sizeof g->last_host);
     memset(g->moved_from, 0, sizeof g->moved_from);
     memset(g->detail, 0, sizeof g->detail);
-    struct op o = op_make(a, OP_START, g);
+    struct op o = op_make(a, how->kind, g);
+    if (g->saved[0] != '\0') { /* All its memory is read. */
+        o.deadline_ms = a->now_ms + a->f->pool.migrate_timeout_ms;
+    }
     memset(o.src, 0, sizeof o.src);
     o.src_epoch = 0;
-    (void)str_copy(o.dst, sizeof o.dst, host);
+    (void)str_copy(o.dst, sizeof o.dst, how->host);
     o.dst_epoch = g->run_epoch;
     op_begin(a, &o);
 }
@@ -53,34 +55,10 @@ static bool check_groups(struct apply *a, const struct guest *g)
     return true;
 }
 
-static bool uuid_is_new(struct apply *a, const struct id *uuid)
-{
-    const struct key k = key_id('u', uuid);
-    struct kv_row row;
-    if (id_is_none(uuid)) {
-        reject_field(a, "uuid");
-        return false;
-    }
-    if (kv_get(a->t, k.b, k.n, &row) == 0) {
-        char text[ID_TEXT_SIZE];
-        char owner[LIMIT_NAME + 1] = "";
-        memcpy(owner, row.value, min_u64(row.value_len, LIMIT_NAME));
-        struct outcome *o = reject(a, ERR_EXISTS, "uuid", owner);
-        (void)str_copy(o->detail, sizeof o->detail, id_text(uuid, text));
-        return false;
-    }
-    return true;
-}
-
 void cmd_guest_create(struct apply *a, const void *record)
 {
     const struct cmd_guest_create *c = record;
-    if (!need_new_name(a, 'G', "guest", c->name) || !uuid_is_new(a, &c->uuid)) {
-        return;
-    }
-    if (a->f->sys.guests >= LIMIT_GUESTS) {
-        struct outcome *o = reject(a, ERR_TOO_BIG, "guests", "");
-        o->a = LIMIT_GUESTS;
+    if (!need_new_guest(a, c->name) || !uuid_is_new(a, &c->uuid) || !pool_has_room(a)) {
         return;
     }
     struct guest g;
@@ -109,7 +87,7 @@ void cmd_guest_create(struct apply *a, const void *record)
         return;
     }
     if (c->start) {
-        start_on(a, &g, c->host, c->paused);
+        start_guest(a, &g, &(struct start){c->host, c->paused, OP_START});
     }
     save_guest(a, NULL, &g);
     emit_guest(a, "guest.created", &g, "");
@@ -126,7 +104,8 @@ void cmd_guest_start(struct apply *a, const void *record)
         return;
     }
     if (old.state != GUEST_STOPPED && old.state != GUEST_FAILED && old.state != GUEST_PENDING) {
-        (void)reject_state(a, "guest", old.name, "start", old.state);
+        (void)reject_state(a, "guest", old.name, old.state == GUEST_SAVED ? "saved" : "start",
+                           old.state);
         return;
     }
     if (old.host[0] != '\0') {
@@ -141,7 +120,8 @@ void cmd_guest_start(struct apply *a, const void *record)
         return;
     }
     struct guest g = old;
-    start_on(a, &g, c->host, c->again ? old.want == WANT_PAUSED : c->paused);
+    bool paused = c->again ? old.want == WANT_PAUSED : c->paused;
+    start_guest(a, &g, &(struct start){c->host, paused, OP_START});
     g.restarts = c->again ? old.restarts : 0;
     save_guest(a, &old, &g);
     emit_guest(a, "guest.starting", &g, c->again ? "again" : "");
@@ -164,6 +144,29 @@ void cmd_guest_shutdown(struct apply *a, const void *record)
     g.state = GUEST_STOPPING;
     g.stop = STOP_SHUTDOWN;
     g.want = WANT_OFF;
+    save_guest(a, &old, &g);
+    emit_guest(a, "guest.stopping", &g, enum_stop_mode.names[g.stop]);
+}
+
+/* It shuts itself down and starts again, where it is and as it was: what was set since comes with a
+ * start only. */
+void cmd_guest_reboot(struct apply *a, const void *record)
+{
+    const struct cmd_guest_reboot *c = record;
+    struct guest old;
+    if (!need_guest(a, c->name, c->generation, &old) || !need_idle(a, &old)) {
+        return;
+    }
+    if (old.state != GUEST_RUNNING || old.changed) {
+        (void)reject_state(a, "guest", old.name, old.changed ? "reboot_changed" : "reboot",
+                           old.state);
+        return;
+    }
+    struct guest g = old;
+    struct op o = op_make(a, OP_REBOOT, &g);
+    op_begin(a, &o);
+    g.state = GUEST_STOPPING;
+    g.stop = STOP_REBOOT;
     save_guest(a, &old, &g);
     emit_guest(a, "guest.stopping", &g, enum_stop_mode.names[g.stop]);
 }
@@ -191,8 +194,10 @@ void cmd_guest_destroy(struct apply *a, const void *record)
     if (!need_guest(a, c->name, c->generation, &old)) {
         return;
     }
-    if (old.state == GUEST_PENDING) { /* It runs nowhere, and shall not any more. */
+    if (old.state == GUEST_PENDING || old.state == GUEST_SAVED) { /* It runs nowhere, and shall not
+                                                                     any more. */
         struct guest g = old;
+        memset(g.saved, 0, sizeof g.saved);
         stop_guest(&g, old.exit);
         save_guest(a, &old, &g);
         emit_guest(a, "guest.stopped", &g, enum_exit_reason.names[g.exit]);
@@ -261,7 +266,8 @@ void cmd_guest_delete(struct apply *a, const void *record)
         return;
     }
     if (g.state != GUEST_STOPPED && g.state != GUEST_FAILED) {
-        (void)reject_state(a, "guest", g.name, "delete", g.state);
+        (void)reject_state(a, "guest", g.name, g.state == GUEST_SAVED ? "saved" : "delete",
+                           g.state);
         return;
     }
     if (g.host[0] != '\0') {
@@ -410,6 +416,10 @@ void cmd_guest_set(struct apply *a, const void *record)
     bool hardware = g.config.memory_mib != old.config.memory_mib ||
                     g.config.maxmem_mib != old.config.maxmem_mib ||
                     g.config.vcpus != old.config.vcpus;
+    if (hardware && g.saved[0] != '\0') {
+        (void)reject_state(a, "guest", g.name, "saved", g.state);
+        return;
+    }
     g.changed = g.changed || (hardware && g.host[0] != '\0');
     if (!schema_same(&schema_guest, &g, &old)) {
         save_guest(a, &old, &g);

@@ -2,6 +2,15 @@
 
 #include "fsm/apply.h"
 
+/* `code` not 0: it is FAILED once it is gone. */
+static void destroy_start(struct guest *g, uint32_t code)
+{
+    g->state = GUEST_STOPPING;
+    g->stop = STOP_DESTROY;
+    g->want = WANT_OFF;
+    g->code = code;
+}
+
 /* End the operation before its work is done, as cancelled or timed out. False when its kind has no
  * way back; nothing is written then. */
 static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cancel)
@@ -12,25 +21,31 @@ static bool end_early(struct apply *a, struct op *o, struct guest *g, bool cance
         abort_migration(a, o, g, state, code, "");
         return true;
     }
-    if (o->kind == OP_MIGRATE || (cancel && o->kind != OP_START)) {
+    if (o->kind == OP_MIGRATE ||
+        (cancel && o->kind != OP_START && o->kind != OP_RESUME && o->kind != OP_SAVE)) {
         return false;
     }
     op_end(a, o, state, code, "");
     g->op = 0;
     switch ((enum op_kind)o->kind) {
-    case OP_START:
-        g->state = GUEST_STOPPING;
-        g->stop = STOP_DESTROY;
-        g->want = WANT_OFF;
-        g->code = cancel ? 0 : code; /* Not 0: it is FAILED once it is gone. */
-        break;
+    case OP_RESUME: /* It is SAVED again once it is gone. */
+    case OP_START: destroy_start(g, cancel ? 0 : code); break;
+    case OP_REBOOT:
+        if (g->state == GUEST_STARTING) { /* It is gone, and its next run does not come up. */
+            destroy_start(g, code);
+            break;
+        }
+        __attribute__((fallthrough));
     case OP_SHUTDOWN:
         g->state = GUEST_RUNNING;
         g->stop = STOP_NONE;
         g->want = WANT_RUNNING;
         break;
+    case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_ATTACH:
+    case OP_DETACH:
     case OP_DESTROY:
     case OP_EVACUATE:
     case OP_RETURN:

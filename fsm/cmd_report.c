@@ -56,7 +56,7 @@ static void fail_guest(struct report *r, uint32_t code)
 {
     enum exit_reason exit = r->g.exit;
     stop_guest(&r->g, exit);
-    r->g.state = GUEST_FAILED;
+    r->g.state = r->g.state == GUEST_SAVED ? GUEST_SAVED : GUEST_FAILED;
     r->g.code = code;
     (void)str_copy(r->g.detail, sizeof r->g.detail, r->c->detail);
 }
@@ -76,10 +76,11 @@ static void run_again(struct report *r)
     g->run_epoch = MUTANT(epoch_kept) ? g->run_epoch : give_epoch(r->a);
     g->state = GUEST_STARTING;
     MARK(run_again);
-    g->restarts++;
+    g->restarts += op_is(r, OP_REBOOT) ? 0 : 1;
     g->changed = false;
     g->guarded = is_protected(r->a, g);
-    if (op_is(r, OP_START)) { /* The start goes on: it ends when a run has started. */
+    g->stop = STOP_NONE;
+    if (op_is(r, OP_START) || op_is(r, OP_REBOOT)) { /* It ends when a run has started. */
         r->op.dst_epoch = g->run_epoch;
         op_save(r->a, &r->op);
     }
@@ -184,9 +185,15 @@ static void exited(struct report *r)
     } else if (g->stop == STOP_DESTROY && g->code != 0) {
         fail_guest(r, g->code); /* Its start had timed out. */
         save(r, "guest.failed", enum_exit_reason.names[g->exit]);
+    } else if (g->stop == STOP_REBOOT) {
+        run_again(r);
     } else if (g->stop != STOP_NONE) {
         end_op(r, OP_DONE, 0);
         stop_guest(g, g->exit);
+        save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
+    } else if (g->saved[0] != '\0') { /* While it was restored: it has not run. */
+        end_op(r, OP_FAILED, code_or(r, ERR_CRASHED));
+        fail_guest(r, code_or(r, ERR_CRASHED));
         save(r, "guest.stopped", enum_exit_reason.names[g->exit]);
     } else {
         exited_by_itself(r);
@@ -195,9 +202,26 @@ static void exited(struct report *r)
 
 /* --- the others */
 
+/* The copy has the saved memory. From now on it may run, and what is in the file is nobody's. */
+static void restored(struct report *r)
+{
+    struct guest *g = &r->g;
+    if (g->state != GUEST_STARTING || g->saved[0] == '\0') {
+        return; /* Told twice. */
+    }
+    memset(g->saved, 0, sizeof g->saved);
+    g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING;
+    end_op(r, OP_DONE, 0);
+    save(r, "guest.started", "restored");
+}
+
 static void started(struct report *r)
 {
     struct guest *g = &r->g;
+    if (g->saved[0] != '\0') { /* Not without its memory. */
+        unexpected(r);
+        return;
+    }
     bool switched = op_is(r, OP_MIGRATE) && r->op.phase == OP_PHASE_SWITCHED;
     if (g->state != GUEST_STARTING && !switched) {
         return; /* A daemon that came back says what is known. */
@@ -213,13 +237,18 @@ static void op_failed(struct report *r)
     struct guest *g = &r->g;
     switch ((enum op_kind)r->op.kind) {
     case OP_SHUTDOWN:
+    case OP_REBOOT:
         g->state = GUEST_RUNNING;
         g->stop = STOP_NONE;
         g->want = WANT_RUNNING;
         break;
+    case OP_SAVE: g->state = g->want == WANT_PAUSED ? GUEST_PAUSED : GUEST_RUNNING; break;
     case OP_PAUSE: g->want = WANT_RUNNING; break;
     case OP_UNPAUSE: g->want = WANT_PAUSED; break;
+    case OP_ATTACH:
+    case OP_DETACH:
     case OP_START:
+    case OP_RESUME:
     case OP_DESTROY: /* Still to be destroyed; its agent goes on trying. */
     case OP_EVACUATE:
     case OP_RETURN:
@@ -260,6 +289,16 @@ static void paused(struct report *r, enum guest_state from, enum guest_state to,
         end_op(r, OP_DONE, 0);
     }
     save(r, to == GUEST_PAUSED ? "guest.paused" : "guest.unpaused", "");
+}
+
+static void device(struct report *r)
+{
+    if (op_is(r, OP_ATTACH) || op_is(r, OP_DETACH)) { /* Else it is told twice. */
+        device_changed(r->a, &r->op, &r->old, &r->g);
+        const char *what = enum_op_kind.names[r->op.kind];
+        end_op(r, OP_DONE, 0);
+        save(r, "guest.changed", what);
+    }
 }
 
 /* Whether the run is under its host's guard. A protected one stays there. */
@@ -321,5 +360,7 @@ void cmd_guest_report(struct apply *a, const void *record)
     case REPORT_UNPAUSED: paused(r, GUEST_PAUSED, GUEST_RUNNING, OP_UNPAUSE); break;
     case REPORT_GUARDED: guarded(r, true); break;
     case REPORT_UNGUARDED: guarded(r, false); break;
+    case REPORT_RESTORED: restored(r); break;
+    case REPORT_DEVICE: device(r); break;
     }
 }

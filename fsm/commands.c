@@ -4,8 +4,9 @@
 
 #include "core/util.h"
 
-static const char *const names_guest_report_what[] = {"started",  "failed",  "exited",   "paused",
-                                                      "unpaused", "guarded", "unguarded"};
+static const char *const names_guest_report_what[] = {"started",   "failed",   "exited",
+                                                      "paused",    "unpaused", "guarded",
+                                                      "unguarded", "restored", "device"};
 const struct enum_names enum_guest_report_what = {names_guest_report_what,
                                                   ARRAY_LEN(names_guest_report_what)};
 
@@ -95,6 +96,36 @@ SCHEMA_DEFINE(cmd_guest_set, CMD_guest_set)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_migrate
 SCHEMA_DEFINE(cmd_guest_migrate, CMD_guest_migrate)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_rename
+SCHEMA_DEFINE(cmd_guest_rename, CMD_guest_rename)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_clone
+SCHEMA_DEFINE(cmd_guest_clone, CMD_guest_clone)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_reboot
+SCHEMA_DEFINE(cmd_guest_reboot, CMD_guest_reboot)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_save
+SCHEMA_DEFINE(cmd_guest_save, CMD_guest_save)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_resume
+SCHEMA_DEFINE(cmd_guest_resume, CMD_guest_resume)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_saved
+SCHEMA_DEFINE(cmd_guest_saved, CMD_guest_saved)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_block_attach
+SCHEMA_DEFINE(cmd_guest_block_attach, CMD_guest_block_attach)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_block_detach
+SCHEMA_DEFINE(cmd_guest_block_detach, CMD_guest_block_detach)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_network_attach
+SCHEMA_DEFINE(cmd_guest_network_attach, CMD_guest_network_attach)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD cmd_guest_network_detach
+SCHEMA_DEFINE(cmd_guest_network_detach, CMD_guest_network_detach)
 #undef SCHEMA_RECORD
 #define SCHEMA_RECORD cmd_guest_report
 SCHEMA_DEFINE(cmd_guest_report, CMD_guest_report)

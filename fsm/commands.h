@@ -15,8 +15,10 @@ enum guest_report_what {
     REPORT_EXITED,  /* Gone: reason. */
     REPORT_PAUSED,
     REPORT_UNPAUSED,
-    REPORT_GUARDED,  /* Its copy is under the guard. */
-    REPORT_UNGUARDED /* It will be taken from there once this is applied. */
+    REPORT_GUARDED,   /* Its copy is under the guard. */
+    REPORT_UNGUARDED, /* It will be taken from there once this is applied. */
+    REPORT_RESTORED,  /* Its copy has the saved memory and stands still. */
+    REPORT_DEVICE     /* The device of the operation under way is there, or gone. */
 };
 extern const struct enum_names enum_guest_report_what;
 
@@ -182,11 +184,60 @@ extern const struct enum_names enum_guest_report_what;
     F(u32,  rate_mib_per_s,  _,          OPT,    0,  1000000,       0,    "MiB/s", "Bandwidth limit; 0 is none") \
     F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
     F(u64,  parent,          _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Evacuation that it is part of, which must be under way")
+#define CMD_guest_rename(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  to,              _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Its new name") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_clone(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  to,              _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name of the new guest") \
+    F(bool, fresh,           _,          OPT,    0,  1,             0,    "",    "Make the disks of its image anew; data of the guest is never shared") \
+    F(id,   uuid,            _,          AUTO,   16, 16,            0,    "",    "Identity of the new guest") \
+    F(strs, macs,            _,          AUTO,   0,  LIMIT_VIFS,    0,    "",    "MAC addresses of its network cards") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_reboot(F) CMD_guest_shutdown(F)
+#define CMD_guest_save(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  file,            _,          OPT,    0,  LIMIT_PATH,    0,    "",    "New file: /PATH or REPOSITORY:PATH; left out: one in the root repository") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_resume(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
+    F(bool, paused,          _,          OPT,    0,  1,             0,    "",    "Leave it paused") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although a protected guest may then have no place when hosts are lost")
+#define CMD_guest_saved(F) \
+    F(u64,  op,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Operation") \
+    F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Its host, whose copy stands still")
+#define CMD_guest_block_attach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  path,            _,          REQ,    1,  LIMIT_PATH,    0,    "",    "File or block device: /PATH or REPOSITORY:PATH") \
+    F(str,  device,          _,          REQ,    1,  15,            0,    "",    "Name in the guest: xvdb, vdb") \
+    F(str,  format,          _,          OPT,    0,  15,            0,    "",    "raw, qcow2 or vmdk; empty is raw") \
+    F(bool, readonly,        _,          OPT,    0,  1,             0,    "",    "The guest cannot write") \
+    F(bool, cdrom,           _,          OPT,    0,  1,             0,    "",    "A CD drive") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_block_detach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  device,          _,          REQ,    1,  15,            0,    "",    "Its name in the guest") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although the guest does not let go of it, which may cost it data") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_network_attach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  mac,             _,          OPT,    0,  17,            0,    "",    "aa:bb:cc:dd:ee:ff; left out: one of its own") \
+    F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
+    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
+#define CMD_guest_network_detach(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(str,  mac,             _,          REQ,    1,  17,            0,    "",    "Its MAC address") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Although the guest does not let go of it") \
+    F(u64,  generation,      _,          AUTO,   0,  UINT64_MAX,    0,    "",    "Precondition")
 #define CMD_guest_report(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Host that reports") \
     F(u64,  epoch,           _,          REQ,    1,  UINT64_MAX,    0,    "",    "Run epoch the report is about") \
-    F(enm,  what,            guest_report_what, REQ, 0, 6,          0,    "",    "What happened") \
+    F(enm,  what,            guest_report_what, REQ, 0, 8,          0,    "",    "What happened") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why it exited") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Error number without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said")

@@ -16,9 +16,11 @@ NAMES(guest_state,
       "stopping",
       "migrating",
       "failed",
-      "pending")
+      "pending",
+      "saving",
+      "saved")
 NAMES(guest_want, "off", "running", "paused")
-NAMES(stop_mode, "none", "shutdown", "destroy")
+NAMES(stop_mode, "none", "shutdown", "destroy", "reboot")
 NAMES(on_exit, "destroy", "restart", "preserve")
 NAMES(exit_reason, "none", "poweroff", "reboot", "crash", "destroyed", "lost")
 NAMES(guarantee, "none", "guard", "watchdog")
@@ -31,7 +33,12 @@ NAMES(op_kind,
       "migrate",
       "evacuate",
       "return",
-      "restart")
+      "restart",
+      "reboot",
+      "save",
+      "resume",
+      "attach",
+      "detach")
 NAMES(op_state, "running", "done", "failed", "cancelled")
 NAMES(op_phase, "prepare", "transfer", "switched", "aborted", "work", "ended")
 NAMES(repo_kind, "dir")

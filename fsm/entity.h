@@ -25,7 +25,9 @@ enum guest_state {
     GUEST_STOPPING,  /* Asked to shut down, or being destroyed. */
     GUEST_MIGRATING, /* Runs on its host while a copy is being made on another. */
     GUEST_FAILED,    /* Could not be started, or died too often: code and detail say why. */
-    GUEST_PENDING    /* Lost with its host; waits for a place to run again. */
+    GUEST_PENDING,   /* Lost with its host; waits for a place to run again. */
+    GUEST_SAVING,    /* Stands still on its host while its memory is written to a file. */
+    GUEST_SAVED      /* Its memory is in a file, for one run: docs/protocols/saving.md. */
 };
 enum guest_want { /* What the operator wants; the agents work towards it. */
     WANT_OFF,
@@ -35,7 +37,8 @@ enum guest_want { /* What the operator wants; the agents work towards it. */
 enum stop_mode {
     STOP_NONE,
     STOP_SHUTDOWN, /* Ask the guest. */
-    STOP_DESTROY   /* At once. */
+    STOP_DESTROY,  /* At once. */
+    STOP_REBOOT    /* Ask the guest; it is started again when it is gone. */
 };
 enum on_exit { /* on_poweroff, on_reboot, on_crash of vm.cfg. */
     ON_EXIT_DESTROY,
@@ -59,7 +62,12 @@ enum op_kind {
     OP_MIGRATE,
     OP_EVACUATE, /* Of a host: its guests are migrated away, a few at a time. */
     OP_RETURN,   /* Of a host: the guests that an evacuation moved away come back. */
-    OP_RESTART   /* Of the pool: the daemons of its hosts are restarted, one after the other. */
+    OP_RESTART,  /* Of the pool: the daemons of its hosts are restarted, one after the other. */
+    OP_REBOOT,
+    OP_SAVE,
+    OP_RESUME,
+    OP_ATTACH, /* Of a disk or a network card. */
+    OP_DETACH
 };
 enum op_state {
     OP_RUNNING,
@@ -107,7 +115,8 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 #define VIF_FIELDS(F) \
     F(str,  mac,             _,          OPT,    0,  17,            0,    "",    "aa:bb:cc:dd:ee:ff") \
     F(str,  bridge,          _,          OPT,    0,  15,            0,    "",    "Host bridge; empty: no host side") \
-    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card")
+    F(str,  model,           _,          OPT,    0,  15,            0,    "",    "Emulated card") \
+    F(u32,  slot,            _,          OPT,    0,  LIMIT_VIFS,    0,    "",    "Its place in the guest, from 1; 0: as it stands in the list")
 
 /* Of a guest whose creator and image say nothing of it. */
 #define GUEST_MEMORY_MIB 128u
@@ -196,13 +205,13 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 #define GUEST_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
     F(id,   uuid,            _,          REQ,    16, 16,            0,    "",    "Identity") \
-    F(enm,  state,           guest_state, OPT,   0,  7,             0,    "",    "State") \
+    F(enm,  state,           guest_state, OPT,   0,  9,             0,    "",    "State") \
     F(enm,  want,            guest_want, OPT,    0,  2,             0,    "",    "What the operator wants") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that owns it; empty when stopped") \
     F(u64,  run_epoch,       _,          OPT,    0,  UINT64_MAX,    0,    "",    "Epoch of the current run; only a copy with this one may run") \
     F(u64,  generation,      _,          OPT,    0,  UINT64_MAX,    0,    "",    "Counts the changes of this row") \
     F(u64,  op,              _,          OPT,    0,  UINT64_MAX,    0,    "",    "Operation under way; 0 is none") \
-    F(enm,  stop,            stop_mode,  OPT,    0,  2,             0,    "",    "How it is being stopped") \
+    F(enm,  stop,            stop_mode,  OPT,    0,  3,             0,    "",    "How it is being stopped") \
     F(enm,  exit,            exit_reason, OPT,   0,  5,             0,    "",    "Why the last run ended") \
     F(u32,  code,            _,          OPT,    0,  1000,          0,    "",    "Why it is failed: an error number, without sign") \
     F(str,  detail,          _,          OPT,    0,  LIMIT_DETAIL,  0,    "",    "What the hypervisor said of it") \
@@ -224,7 +233,9 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  restart_delay_ms, _,         OPT,    0,  3600000,       0,    "ms",  "Wait before it runs elsewhere when its host is lost") \
     F(u64,  not_before_ms,   _,          OPT,    0,  UINT64_MAX,    0,    "ms",  "Pending: log time before which it is not to be started; the master counts from since_ms") \
     F(str,  last_host,       _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Pending: host that it was on") \
-    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back")
+    F(str,  moved_from,      _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host that an evacuation moved it away from, to which it can go back") \
+    F(str,  dir,             _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Directory of its disks in running_pool; empty: its name") \
+    F(str,  saved,           _,          OPT,    0,  LIMIT_PATH,    0,    "",    "File of its saved memory, good for one run")
 
 #define REPO_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Name") \
@@ -238,7 +249,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
 
 #define OP_FIELDS(F) \
     F(u64,  id,              _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number: the log index that began it") \
-    F(enm,  kind,            op_kind,    OPT,    0,  8,             0,    "",    "Kind") \
+    F(enm,  kind,            op_kind,    OPT,    0,  13,            0,    "",    "Kind") \
     F(str,  subject,         _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest; of an evacuation: host") \
     F(enm,  phase,           op_phase,   OPT,    0,  5,             0,    "",    "Phase; never goes back") \
     F(enm,  state,           op_state,   OPT,    0,  3,             0,    "",    "State") \
@@ -260,7 +271,11 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u64,  parent,          _,          OPT,    0,  UINT64_MAX,    0,    "",    "Migration: the evacuation that it is part of") \
     F(u32,  parallel,        _,          OPT,    0,  LIMIT_PARALLEL, 0,   "",    "Evacuation: most migrations at a time") \
     F(u32,  moved,           _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: guests that were moved") \
-    F(u32,  failed,          _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: migrations that failed since one went well")
+    F(u32,  failed,          _,          OPT,    0,  UINT32_MAX,    0,    "",    "Evacuation: migrations that failed since one went well") \
+    F(str,  path,            _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Save: the file") \
+    F(list, disks,           disk,       OPT,    0,  1,             0,    "",    "Attach, detach: the disk") \
+    F(list, vifs,            vif,        OPT,    0,  1,             0,    "",    "Attach, detach: the network card") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Detach: although the guest does not let go of it")
 
 #define EVENT_FIELDS(F) \
     F(u64,  seq,             _,          REQ,    1,  UINT64_MAX,    0,    "",    "Number, without gaps") \

@@ -142,6 +142,7 @@ struct hash128 fsm_view_hash(const struct fsm_view *v);
 int fsm_get_pool(struct fsm_view *v, struct pool *ret);
 int fsm_get_host(struct fsm_view *v, const char *name, struct host *ret);
 int fsm_get_guest(struct fsm_view *v, const char *name, struct guest *ret);
+int fsm_get_guest_of(struct fsm_view *v, const struct id *uuid, struct guest *ret);
 int fsm_get_repo(struct fsm_view *v, const char *name, struct repo *ret);
 int fsm_get_op(struct fsm_view *v, uint64_t id, struct op *ret);
 

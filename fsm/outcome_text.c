@@ -91,6 +91,8 @@ static const char *field_rule(const struct outcome *o)
         const char *field;
         const char *rule;
     } rules[] = {{NULL, "name", NAME_RULE},
+                 {NULL, "to", NAME_RULE},
+                 {"guest_save", "file", "/PATH or REPOSITORY:PATH"},
                  {"pool_init", "host", NAME_RULE},
                  {"guest_migrate", "host", "another host than the one it is on"},
                  {NULL, "address", "HOST:PORT or [V6]:PORT"},
@@ -156,6 +158,11 @@ static void in_use_text(const struct outcome *o, struct buf *out)
 {
     if (strcmp(o->what, "apart") == 0) {
         buf_printf(out, "host %s has guest %s, from which it is to be apart", o->name, o->detail);
+        return;
+    }
+    if (strcmp(o->what, "disk") == 0) {
+        buf_printf(out, "disk %s holds data of guest %s, which is neither shared nor copied%s",
+                   o->name, o->detail, o->a == 0 ? "" : "; --fresh makes it anew from the image");
         return;
     }
     buf_printf(out, "%s %s is in use", o->what, o->name);

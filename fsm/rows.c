@@ -223,7 +223,7 @@ int rows_check(const struct kv_row *row, struct err *e)
     uint8_t table = row->key_len == 0 ? 0 : row->key[0];
     const struct schema *s = schema_of(table);
     if (s == NULL) {
-        bool index = table != 0 && strchr("gtawkuodrp", table) != NULL;
+        bool index = table != 0 && strchr("gtawkuodrpf", table) != NULL;
         return index ? 0 : err_set(e, ERR_CORRUPT, "a row of an unknown table");
     }
     struct err why = {0};

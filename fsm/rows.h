@@ -15,6 +15,7 @@
  *   'w' group NUL guest     guests that are to be with each other: empty
  *   'k' repo NUL guest      guests that use a repository: empty
  *   'u' uuid                name of the guest
+ *   'f' directory           name of the guest whose disks it has under a former name
  *   'o' number              operations that have not ended: empty
  *   'd' number number       operations that ended, by the index of their end: empty
  *   'r' number              requests by log index: age_ms then, id

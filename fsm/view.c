@@ -100,6 +100,20 @@ int fsm_get_guest(struct fsm_view *v, const char *name, struct guest *ret)
     return rows_get(of(v)->t, &k, &schema_guest, ret);
 }
 
+int fsm_get_guest_of(struct fsm_view *v, const struct id *uuid, struct guest *ret)
+{
+    const struct key k = key_id('u', uuid);
+    struct kv_row row;
+    int rc = kv_get(of(v)->t, k.b, k.n, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    char name[LIMIT_NAME + 1] = "";
+    memcpy(name, row.value, min_u64(row.value_len, LIMIT_NAME));
+    rc = fsm_get_guest(v, name, ret);
+    return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc; /* An index that points nowhere. */
+}
+
 int fsm_get_repo(struct fsm_view *v, const char *name, struct repo *ret)
 {
     const struct key k = key_name('S', name);

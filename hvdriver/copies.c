@@ -146,7 +146,10 @@ bool hv_state_allows(enum hv_op op, enum hv_state state)
     case HV_UNPAUSE:
         return state == HV_RUNNING || state == HV_PAUSED || state == HV_ARRIVED ||
                state == HV_DEPARTED;
+    case HV_ATTACH:
+    case HV_DETACH: return state == HV_RUNNING || state == HV_PAUSED;
     case HV_RESET: return state == HV_RUNNING || state == HV_PANICKED;
+    case HV_SAVE:
     case HV_MIGRATE: return state == HV_RUNNING || state == HV_PAUSED;
     case HV_RESTAMP: return state == HV_ARRIVED;
     case HV_DESTROY:

@@ -40,6 +40,8 @@ static void begin_on_copy(struct qemu_copy *c, struct hv_req *req)
         (void)err_set(&e, ERR_HYPERVISOR, "the monitor of guest %s is out of reach",
                       c->base.info.name);
         hv_fail(hv, req, &e);
+    } else if (req->op == HV_SAVE) {
+        qemu_save_begin(c, req);
     } else if (req->op == HV_MIGRATE) {
         qemu_migrate_begin(c, req);
     } else {

@@ -35,15 +35,18 @@ static void wind_up(struct sim_copy *c)
 {
     uv_timer_init(c->hv->loop, &c->timer);
     uv_timer_init(c->hv->loop, &c->life);
+    uv_timer_init(c->hv->loop, &c->saving);
     c->timer.data = c;
     c->life.data = c;
-    c->handles = 2;
+    c->saving.data = c;
+    c->handles = 3;
 }
 
 static void wind_down(struct sim_copy *c)
 {
     uv_close((uv_handle_t *)&c->timer, timer_closed);
     uv_close((uv_handle_t *)&c->life, timer_closed);
+    uv_close((uv_handle_t *)&c->saving, timer_closed);
 }
 
 /* ---- states ---- */
@@ -168,6 +171,11 @@ static void unpaused(uv_timer_t *timer)
     settle(timer->data, HV_RUNNING);
 }
 
+static void was_restored(uv_timer_t *timer)
+{
+    settle(timer->data, HV_ARRIVED);
+}
+
 static void was_asked(uv_timer_t *timer)
 {
     struct sim_copy *c = timer->data;
@@ -203,7 +211,10 @@ static void do_start(struct hv *hv, struct hv_req *req)
     i->started_ms = os_clock()->wall_ms(os_clock());
     i->vnc_display = -1;
     (void)hv_stamp(&req->key, c->file);
-    if (spec_check_files(spec, &e) != 0 || sim_save(c, &e) != 0) {
+    bool restores = spec->restore[0] != '\0';
+    if (spec_check_files(spec, &e) != 0 ||
+        (restores && sim_memory_read(spec->restore, &c->counter, &e) != 0) ||
+        sim_save(c, &e) != 0) {
         free(c);
         (void)err_wrap(&e, "guest %s", spec->name);
         hv_fail(hv, req, &e);
@@ -213,7 +224,10 @@ static void do_start(struct hv *hv, struct hv_req *req)
     c->req = req;
     c->start_paused = spec->paused;
     hv_copy_add(hv, &c->base);
-    uv_timer_start(&c->timer, req->op == HV_START ? started : incoming_started,
+    uv_timer_start(&c->timer,
+                   restores              ? was_restored
+                   : req->op == HV_START ? started
+                                         : incoming_started,
                    world(hv)->times.start_ms, 0);
 }
 
@@ -309,6 +323,21 @@ static void do_cancel(struct sim_copy *c, struct hv_req *req)
     sim_migrated(c, &e);
 }
 
+/* A simulated guest has devices in its spec alone, and lets go of them at once. */
+static void do_device(struct sim_copy *c, struct hv_req *req)
+{
+    struct hv_spec spec = {.n_disks = req->disk == NULL ? 0 : 1};
+    struct err e;
+    if (req->disk != NULL) {
+        spec.disks[0] = *req->disk;
+    }
+    if (req->op == HV_ATTACH && spec_check_files(&spec, &e) != 0) {
+        hv_fail(c->hv, req, &e);
+    } else {
+        hv_finish(c->hv, req);
+    }
+}
+
 static void do_op(struct sim_copy *c, struct hv_req *req)
 {
     const struct sim_times *t = &world(c->hv)->times;
@@ -319,8 +348,11 @@ static void do_op(struct sim_copy *c, struct hv_req *req)
     case HV_UNPAUSE: after(c, unpaused, req, t->pause_ms); return;
     case HV_RESET: after(c, was_reset, req, t->pause_ms); return;
     case HV_MIGRATE: do_migrate(c, req); return;
+    case HV_SAVE: sim_memory_save(c, req); return;
     case HV_MIGRATE_CANCEL: do_cancel(c, req); return;
     case HV_RESTAMP: do_restamp(c, req); return;
+    case HV_ATTACH:
+    case HV_DETACH: do_device(c, req); return;
     case HV_START:
     case HV_INCOMING_START: assert(false);
     }

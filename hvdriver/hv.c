@@ -107,7 +107,13 @@ static void cut_off(struct hv *hv, struct hv_req *req, int code, const char *tex
     give_back(hv, req);
 }
 
-/* A begun MIGRATE stands in nobody's way, and nothing but another one in the way of a DESTROY. */
+static bool is_long(const struct hv_req *r)
+{
+    return r->op == HV_MIGRATE || r->op == HV_SAVE;
+}
+
+/* A begun MIGRATE or SAVE stands in nobody's way, and nothing but another one in the way of a
+ * DESTROY. */
 static bool may_begin(struct hv *hv, const struct hv_req *req)
 {
     for (const struct hv_req *r = *bucket_of(hv, &req->key.uuid); r != req; r = r->next) {
@@ -115,7 +121,7 @@ static bool may_begin(struct hv *hv, const struct hv_req *req)
             if (r->op == HV_DESTROY && hv_key_compare(&r->key, &req->key) == 0) {
                 return false;
             }
-        } else if (id_equal(&r->key.uuid, &req->key.uuid) && !(r->begun && r->op == HV_MIGRATE)) {
+        } else if (id_equal(&r->key.uuid, &req->key.uuid) && !(r->begun && is_long(r))) {
             return false;
         }
     }
@@ -155,6 +161,13 @@ static int check(const struct hv_req *req, struct err *e)
     }
     if (req->op == HV_MIGRATE && (req->address[0] == '\0' || req->secret[0] == '\0')) {
         return err_set(e, ERR_INVALID, "a migration needs an address and a key");
+    }
+    if ((req->op == HV_ATTACH || req->op == HV_DETACH) &&
+        ((req->disk == NULL) == (req->vif == NULL))) {
+        return err_set(e, ERR_INVALID, "one disk or one card comes or goes at a time");
+    }
+    if (req->op == HV_SAVE && req->path[0] != '/') {
+        return err_set(e, ERR_INVALID, "a guest is saved to an absolute path");
     }
     if (req->op == HV_RESTAMP && req->epoch == 0) {
         return err_set(e, ERR_INVALID, "0 is no run epoch");
@@ -254,7 +267,8 @@ void hv_submit(struct hv *hv, struct hv_req *req)
     }
     uint32_t wait = req->deadline_ms;
     if (wait == 0) {
-        wait = req->op == HV_MIGRATE ? LIMIT_DEADLINE_MS : DEADLINE_DEFAULT_MS;
+        bool reads = req->op == HV_START && req->spec->restore[0] != '\0';
+        wait = is_long(req) || reads ? LIMIT_DEADLINE_MS : DEADLINE_DEFAULT_MS;
     }
     req->due_ms = now_ms() + wait;
     req->begun = false;

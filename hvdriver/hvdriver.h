@@ -11,7 +11,7 @@
  * that timed out is being cancelled then; whether that came in time is told by the state, RUNNING,
  * PAUSED or DEPARTED.) Requests for one guest are carried out in order, with two exceptions: a
  * DESTROY waits for nothing and ends what was asked of the same copy before it with ERR_CANCELLED;
- * and nothing waits for the end of a MIGRATE. Loop thread only. */
+ * and nothing waits for the end of a MIGRATE or SAVE. Loop thread only. */
 
 #ifndef HVDRIVER_HVDRIVER_H
 #define HVDRIVER_HVDRIVER_H
@@ -39,6 +39,8 @@ struct hv_vif {
     char mac[18];
     char bridge[16]; /* Empty: a card that is connected to nothing. */
     char model[16];  /* Empty: the driver's default. */
+    uint32_t slot;   /* Its place in the guest, from 1, which stays when other cards go; 0: as it
+                        stands in the list. */
 };
 
 /* Everything a driver needs to run a guest; paths are absolute on this host. Must be the same on
@@ -63,6 +65,9 @@ struct hv_spec {
     bool vnc;
     char vnc_password[64];
     bool paused; /* Do not let it run after the start. */
+    /* Go on from what HV_SAVE wrote to this file; the spec but for paths is as it was then. The
+     * copy has ARRIVED when the START is done: it never runs by itself. Empty: boot. */
+    char restore[LIMIT_PATH + 1];
 };
 
 /* A copy of a guest on this host is named by uuid and epoch: during a migration to the same host
@@ -161,6 +166,16 @@ enum hv_op {
                    good until HV_UNPAUSE or HV_DESTROY), or with an error when nothing was
                    given away (the guest runs on here). */
     HV_MIGRATE_CANCEL, /* in.key. Done when the migration has ended, either way: look at state. */
+    HV_SAVE,           /* in.key, in.path. Write the guest's memory to this new file (a missing last
+                          directory is made); it stands still from the beginning. Done with 0 when the
+                          file is whole and synced (state DEPARTED, as after a MIGRATE), or with an
+                          error when there is none and the guest is as before: ERR_EXISTS when
+                          something of that name is there. Ended by HV_MIGRATE_CANCEL. */
+    HV_ATTACH, /* in.key, in.disk or in.vif. Done when the guest has it, also if it had. What the
+                  hypervisor cannot do while the guest runs is ERR_UNSUPPORTED. */
+    HV_DETACH, /* in.key, in.disk or in.vif, in.force. Done when the guest has let go of it,
+                  also if it was gone; ERR_TIMEOUT when it does not, and with force it is
+                  taken from it, or ERR_UNSUPPORTED. */
     HV_RESTAMP /* in.key, in.epoch. A copy that ARRIVED gets the epoch under which it will run
                   (a target is started under its own, so normally not needed). */
 };
@@ -173,10 +188,15 @@ struct hv_req {
     char address[LIMIT_ADDRESS + 1]; /* MIGRATE: where to; INCOMING_START: own address to listen on,
                                         port chosen by the driver. */
     char secret[128];                /* MIGRATE: the one-time key. */
+    char path[LIMIT_PATH + 1];       /* SAVE: absolute. */
+    const struct hv_disk *disk;      /* ATTACH, DETACH: this disk, or */
+    const struct hv_vif *vif;        /* this card, with its slot; borrowed until the callback. */
+    bool force;                      /* DETACH. */
     uint64_t rate_bytes_per_s;       /* MIGRATE: 0 is no limit. */
     bool live;                       /* MIGRATE: false pauses the guest first. */
     uint64_t epoch;                  /* RESTAMP. */
-    uint32_t deadline_ms;            /* From now; 0 is the default (30 s; an hour for MIGRATE). */
+    uint32_t deadline_ms; /* From now; 0 is the default: 30 s; LIMIT_DEADLINE_MS for MIGRATE, SAVE
+                             and a START from a file. */
     void (*done)(struct hv_req *req);
     void *data; /* The caller's. */
     /* out */

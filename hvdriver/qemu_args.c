@@ -157,7 +157,7 @@ static void add_display(struct args *a, const struct hv_spec *spec, const struct
         return;
     }
     add(a, "-device");
-    add(a, "VGA");
+    add(a, "VGA,bus=pci.0,addr=0x2");
     const char *password = "";
     if (spec->vnc_password[0] != '\0') {
         add(a, "-object");
@@ -169,19 +169,39 @@ static void add_display(struct args *a, const struct hv_spec *spec, const struct
     add_fmt(a, "127.0.0.1:0,to=999%s", password);
 }
 
+#define ADDR_SCSI  3u
+#define ADDR_DISKS 4u
+#define ADDR_VIFS  20u
+#define ADDR_MORE  28u
+#define UNITS      16u
+
+uint32_t qemu_disk_addr(uint32_t unit)
+{
+    return unit < UNITS ? ADDR_DISKS + unit : ADDR_MORE + unit - UNITS;
+}
+
+uint32_t qemu_vif_addr(uint32_t slot)
+{
+    return ADDR_VIFS + slot;
+}
+
+json_t *qemu_block_node(const struct hv_disk *d, bool locking, bool direct)
+{
+    char node[32];
+    (void)snprintf(node, sizeof node, "disk-%s", d->device);
+    bool readonly = d->readonly || d->cdrom;
+    json_t *file = json_pack("{s:s, s:s, s:s, s:{s:b}}", "driver", "file", "filename", d->path,
+                             "locking", locking ? "on" : "off", "cache", "direct", (int)direct);
+    return json_pack("{s:s, s:s, s:b, s:o}", "node-name", node, "driver",
+                     d->format[0] == '\0' ? "raw" : d->format, "read-only", (int)readonly, "file",
+                     file);
+}
+
 /* JSON: a path may hold any byte but NUL, and a list of options may not. */
 static void
 add_block_node(struct args *a, uint32_t i, const struct hv_disk *d, const struct qemu_host *h)
 {
-    char node[16];
-    (void)snprintf(node, sizeof node, "disk%u", i);
-    bool readonly = d->readonly || d->cdrom;
-    json_t *file =
-        json_pack("{s:s, s:s, s:s, s:{s:b}}", "driver", "file", "filename", d->path, "locking",
-                  h->image_locking ? "on" : "off", "cache", "direct", (int)h->direct[i]);
-    json_t *root = json_pack("{s:s, s:s, s:b, s:o}", "node-name", node, "driver",
-                             d->format[0] == '\0' ? "raw" : d->format, "read-only", (int)readonly,
-                             "file", file);
+    json_t *root = qemu_block_node(d, h->image_locking, h->direct[i]);
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     add(a, "-blockdev");
@@ -193,7 +213,7 @@ static bool add_scsi_once(struct args *a, bool have)
 {
     if (!have) {
         add(a, "-device");
-        add(a, "virtio-scsi-pci,id=scsi0");
+        add_fmt(a, "virtio-scsi-pci,id=scsi0,bus=pci.0,addr=0x%x", ADDR_SCSI);
     }
     return true;
 }
@@ -211,40 +231,49 @@ static void add_disks(struct args *a, const struct hv_spec *spec, const struct q
         if (bus == SPEC_IDE) {
             /* Named, because QEMU would choose another place. */
             add(a, "-device");
-            add_fmt(a, "ide-%s,drive=disk%u,bus=ide.%u,unit=%u", kind, i, unit / 2, unit % 2);
+            add_fmt(a, "ide-%s,id=%s,drive=disk-%s,bus=ide.%u,unit=%u", kind, d->device, d->device,
+                    unit / 2, unit % 2);
         } else if (bus == SPEC_SCSI || d->cdrom) {
             /* There is no paravirtual cdrom but the SCSI one. */
             scsi = add_scsi_once(a, scsi);
             add(a, "-device");
-            add_fmt(a, "scsi-%s,drive=disk%u,bus=scsi0.0,scsi-id=%u", kind, i,
-                    bus == SPEC_SCSI ? unit : 32 + unit);
+            add_fmt(a, "scsi-%s,id=%s,drive=disk-%s,bus=scsi0.0,scsi-id=%u", kind, d->device,
+                    d->device, bus == SPEC_SCSI ? unit : 32 + unit);
         } else {
             add(a, "-device");
-            add_fmt(a, "virtio-blk-pci,drive=disk%u", i);
+            add_fmt(a, "virtio-blk-pci,id=%s,drive=disk-%s,bus=pci.0,addr=0x%x", d->device,
+                    d->device, qemu_disk_addr(unit));
         }
     }
+}
+
+static void add_vif(struct args *a, const struct hv_vif *v, uint32_t slot, bool rom, int *fd)
+{
+    const char *model = v->model[0] == '\0' ? "virtio-net-pci" : v->model;
+    add(a, "-netdev");
+    if (v->bridge[0] != '\0') {
+        add_fmt(a, "tap,id=net%u,fd=%d", slot, (*fd)++);
+    } else {
+        add_fmt(a, "hubport,id=net%u,hubid=%u", slot, slot);
+    }
+    add(a, "-device");
+    if (strcmp(model, "ne2k_isa") == 0) {
+        add_fmt(a, "%s,id=card%u,netdev=net%u,mac=%s,iobase=0x300,irq=9", model, slot, slot,
+                v->mac);
+        return;
+    }
+    /* No ROM: a guest that should boot from the network says so in its boot order. */
+    add_fmt(a, "%s,id=card%u,netdev=net%u,mac=%s,bus=pci.0,addr=0x%x%s", model, slot, slot, v->mac,
+            qemu_vif_addr(slot), rom ? "" : ",romfile=");
 }
 
 static void add_vifs(struct args *a, const struct hv_spec *spec)
 {
     int fd = QEMU_FD_TAPS;
+    bool rom = strchr(spec->boot, 'n') != NULL;
     for (uint32_t i = 0; i < spec->n_vifs; i++) {
         const struct hv_vif *v = &spec->vifs[i];
-        add(a, "-netdev");
-        if (v->bridge[0] != '\0') {
-            add_fmt(a, "tap,id=net%u,fd=%d", i, fd++);
-        } else {
-            add_fmt(a, "hubport,id=net%u,hubid=%u", i, i);
-        }
-        const char *model = v->model[0] == '\0' ? "virtio-net-pci" : v->model;
-        bool isa = strcmp(model, "ne2k_isa") == 0;
-        add(a, "-device");
-        /* No ROM: a guest that should boot from the network says so in its boot order. */
-        bool rom = strchr(spec->boot, 'n') != NULL;
-        add_fmt(a, "%s,netdev=net%u,mac=%s%s", model, i, v->mac,
-                isa   ? ",iobase=0x300,irq=9"
-                : rom ? ""
-                      : ",romfile=");
+        add_vif(a, v, v->slot == 0 ? i : v->slot - 1, rom, &fd);
     }
 }
 

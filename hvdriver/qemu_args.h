@@ -3,6 +3,8 @@
 #ifndef HVDRIVER_QEMU_ARGS_H
 #define HVDRIVER_QEMU_ARGS_H
 
+#include <jansson.h>
+
 #include "hvdriver/hvdriver.h"
 
 /* Descriptors that QEMU inherits: listening sockets, then one tap for every bridged card. */
@@ -29,6 +31,14 @@ uint64_t qemu_memory_kib(uint32_t memory_mib);
 
 /* The file in the copy's directory that holds the VNC password until QEMU has read it. */
 #define QEMU_VNC_SECRET "vnc.secret"
+
+/* Where devices sit on the PCI bus: they may come and go, and a migration's target must have each
+ * at the same place. Of a virtio disk by its unit, of a card by its slot from 0. */
+uint32_t qemu_disk_addr(uint32_t unit);
+uint32_t qemu_vif_addr(uint32_t slot);
+
+/* The block node "disk-<device>" of a disk, for -blockdev and blockdev-add. */
+json_t *qemu_block_node(const struct hv_disk *d, bool locking, bool direct);
 
 /* argv, ended by NULL; qemu_args_free() it. Never contains a secret. */
 char **qemu_args(const struct hv_spec *spec, const struct qemu_host *host);

@@ -119,6 +119,7 @@ void qemu_copy_forget(struct qemu_copy *c)
     }
     qmp_free(c->qmp);
     c->qmp = NULL;
+    qemu_save_over(&c->move);
     hv_copy_remove(c->q->hv, &c->base);
     if (c->pidfd >= 0) {
         c->handles++;
@@ -365,7 +366,9 @@ static void start_continued(void *ctx, json_t *value, const struct err *e)
 static void start_go_on(struct qemu_op *op)
 {
     struct qemu_copy *c = op->copy;
-    if (c->incoming) {
+    if (c->restore[0] != '\0') {
+        qemu_restore_setup(op);
+    } else if (c->incoming) {
         qemu_incoming_setup(op);
     } else if (c->start_paused) {
         qemu_settle(op, HV_PAUSED);
@@ -539,11 +542,12 @@ static void describe(struct qemu *q, const struct hv_req *req, struct worker *w)
     w->q = q;
     w->key = req->key;
     s->spec = *spec;
-    s->host = (struct qemu_host){.emulator = q->emulator,
-                                 .host = q->hv->host,
-                                 .kvm = q->kvm,
-                                 .image_locking = q->hv->image_locking,
-                                 .incoming = req->op == HV_INCOMING_START};
+    s->host =
+        (struct qemu_host){.emulator = q->emulator,
+                           .host = q->hv->host,
+                           .kvm = q->kvm,
+                           .image_locking = q->hv->image_locking,
+                           .incoming = req->op == HV_INCOMING_START || spec->restore[0] != '\0'};
     (void)snprintf(s->dir, sizeof s->dir, "%s/%s", q->hv->run_dir, hv_stamp(&req->key, stamp));
     i->key = req->key;
     i->state = HV_STARTING;
@@ -571,6 +575,7 @@ void qemu_copy_start(struct qemu *q, struct hv_req *req)
     struct qemu_copy *c = copy_new(q, &w->spawn.stamp, hv_stamp(&req->key, stamp));
     c->start_paused = req->spec->paused;
     c->vnc = req->spec->vnc;
+    (void)str_copy(c->restore, sizeof c->restore, req->spec->restore);
     struct qemu_op *op = qemu_op_new(c, req);
     (void)str_copy(op->address, sizeof op->address, req->address);
     q->live++;

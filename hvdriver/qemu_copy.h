@@ -31,7 +31,16 @@ struct qemu_op {
     struct qemu_copy *copy;
     struct hv_req *req; /* NULL: given up. */
     enum hv_op kind;
-    bool was_panicked;     /* RESET. */
+    bool was_panicked; /* RESET. */
+    /* ATTACH, DETACH: ids of the device and of its back end, and where it sits. */
+    bool is_disk;
+    bool direct;
+    struct hv_disk disk;
+    char device[24];
+    char back[32];
+    char addr[8];
+    char model[16];
+    char mac[18];
     char key[HV_KEY_SIZE]; /* INCOMING_START. */
     char address[LIMIT_ADDRESS + 1];
 };
@@ -49,6 +58,9 @@ struct qemu_move {
     struct hv_req *req;    /* MIGRATE; NULL: given up, or begun by an earlier daemon. */
     struct hv_req *cancel; /* MIGRATE_CANCEL that waits for the end. */
     char address[LIMIT_ADDRESS + 1];
+    char path[LIMIT_PATH + 1]; /* SAVE: the file; else empty. */
+    uint64_t serial;           /* SAVE: its own number. */
+    int ended_fd;              /* SAVE: tells how the writing ended; 0: none yet. */
     uint64_t rate_bytes_per_s;
     struct err err; /* Why it ended. */
 };
@@ -60,6 +72,7 @@ struct qemu_copy {
     bool incoming;
     bool ran; /* Was let run here, if incoming. */
     bool start_paused;
+    char restore[LIMIT_PATH + 1]; /* The start goes on from this file; or empty. */
     bool vnc;
     bool greeted;
     bool settled;    /* The start is over. */
@@ -110,6 +123,11 @@ void qemu_start_failed(struct qemu_op *op, const struct err *e);
 void qemu_op_begin(struct qemu_copy *c, struct hv_req *req);
 void qemu_ops_event(struct qemu_copy *c, const char *name, json_t *data);
 
+/* ATTACH, DETACH: qemu_device.c. The guest has let go of a device, or says that it does not. */
+void qemu_device_attach(struct qemu_op *op);
+void qemu_device_detach(struct qemu_op *op);
+void qemu_device_event(struct qemu_copy *c, bool deleted, const char *device);
+
 /* Migrations: qemu_migrate.c. */
 void qemu_incoming_setup(struct qemu_op *op);
 void qemu_migrate_begin(struct qemu_copy *c, struct hv_req *req);
@@ -122,6 +140,21 @@ void qemu_migrate_stands_still(struct qemu_copy *c, bool still);
 void qemu_migrate_adopt(struct qemu_copy *c, enum hv_state state);
 /* The process died: ends the requests. */
 void qemu_migrate_gone(struct hv *hv, const struct qemu_move *move, const struct err *e);
+
+/* What a save shares with a migration; from its callbacks. True if it is over. */
+bool qemu_move_refused(struct qemu_copy *c, const struct err *e);
+void qemu_move_begun(void *ctx, json_t *value, const struct err *e);
+/* The file has its name, or why it has none. */
+void qemu_move_saved(struct qemu_copy *c, const struct err *e);
+
+/* Saving and restoring: qemu_save.c. */
+void qemu_save_begin(struct qemu_copy *c, struct hv_req *req);
+void qemu_save_commit(struct qemu_copy *c);  /* Ends in qemu_move_saved(). */
+void qemu_save_discard(struct qemu_copy *c); /* What was written. */
+void qemu_save_over(struct qemu_move *move); /* Its descriptor is needed no more. */
+void qemu_restore_setup(struct qemu_op *op);
+/* An incoming migration is in this status: true if it is a restore. */
+bool qemu_restore_event(struct qemu_copy *c, const char *status);
 
 /* Ask QEMU how it is and set the state accordingly. */
 void qemu_copy_sync(struct qemu_copy *c);

@@ -159,6 +159,9 @@ void qemu_incoming_setup(struct qemu_op *op)
 
 static void target_event(struct qemu_copy *c, const char *status)
 {
+    if (qemu_restore_event(c, status)) {
+        return;
+    }
     if (strcmp(status, "active") == 0) {
         qemu_keys_remove(c->dir);
     } else if (strcmp(status, "completed") == 0) {
@@ -177,9 +180,10 @@ static void move_over(struct qemu_copy *c, enum hv_state state)
     struct qemu_move move = c->move;
     struct hv *hv = c->q->hv;
     c->move = (struct qemu_move){0};
+    qemu_save_over(&move);
     uv_timer_stop(&c->pulse);
     qemu_keys_remove(c->dir);
-    if (qmp_is_ready(c->qmp)) {
+    if (move.path[0] == '\0' && qmp_is_ready(c->qmp)) {
         qmp_call(c->qmp, "migrate-set-parameters", json_pack("{s:s}", "tls-creds", ""), NULL, NULL);
         qmp_call(c->qmp, "object-del", json_pack("{s:s}", "id", CREDENTIALS), NULL, NULL);
     }
@@ -229,7 +233,11 @@ static void move_failed(struct qemu_copy *c, int code, const char *text)
     if (c->move.cancelled) {
         (void)err_set(&c->move.err, ERR_CANCELLED, "the migration was cancelled");
     } else {
-        (void)err_set(&c->move.err, code, "the migration failed: %.200s", text);
+        (void)err_set(&c->move.err, code, "the %s failed: %.200s",
+                      c->move.path[0] == '\0' ? "migration" : "save", text);
+    }
+    if (c->move.path[0] != '\0') {
+        qemu_save_discard(c);
     }
     qmp_call(c->qmp, "query-status", NULL, source_status, c);
 }
@@ -279,7 +287,11 @@ static void move_status(void *ctx, json_t *value, const struct err *e)
     tell_progress(c, value);
     if (strcmp(status, "completed") == 0) {
         c->move.ending = true;
-        move_over(c, HV_DEPARTED);
+        if (c->move.path[0] != '\0') {
+            qemu_save_commit(c);
+        } else {
+            move_over(c, HV_DEPARTED);
+        }
     } else if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0) {
         c->move.ending = true;
         char text[200];
@@ -289,6 +301,15 @@ static void move_status(void *ctx, json_t *value, const struct err *e)
                        : silent    ? "the target did not answer"
                                    : "the connection broke");
         move_failed(c, ERR_HYPERVISOR, text);
+    }
+}
+
+void qemu_move_saved(struct qemu_copy *c, const struct err *e)
+{
+    if (e->code != 0) {
+        move_failed(c, e->code, e->msg);
+    } else {
+        move_over(c, HV_DEPARTED);
     }
 }
 
@@ -326,6 +347,11 @@ void qemu_migrate_adopt(struct qemu_copy *c, enum hv_state state)
         if (c->move.cancelled) {
             qmp_call(c->qmp, "migrate_cancel", NULL, NULL, NULL); /* The first may be lost. */
         }
+    } else if (state == HV_DEPARTED && c->move.path[0] != '\0') {
+        if (!c->move.ending) { /* Else its file is being named. */
+            c->move.ending = true;
+            qemu_save_commit(c);
+        }
     } else if (state == HV_DEPARTED) {
         move_over(c, HV_DEPARTED);
     } else {
@@ -361,7 +387,7 @@ void qemu_migrate_event(struct qemu_copy *c, const char *name, json_t *data)
 /* ---- source: the beginning ---- */
 
 /* True if it is over before it began. */
-static bool begin_refused(struct qemu_copy *c, const struct err *e)
+bool qemu_move_refused(struct qemu_copy *c, const struct err *e)
 {
     if (!c->move.active) {
         return true;
@@ -370,20 +396,20 @@ static bool begin_refused(struct qemu_copy *c, const struct err *e)
         return true; /* The next connection asks again. */
     }
     if (e->code != 0 || c->move.cancelled) {
-        move_failed(c, ERR_HYPERVISOR, e->msg);
+        move_failed(c, c->move.path[0] == '\0' ? ERR_HYPERVISOR : e->code, e->msg);
         return true;
     }
     return false;
 }
 
-static void begun(void *ctx, json_t *value, const struct err *e)
+void qemu_move_begun(void *ctx, json_t *value, const struct err *e)
 {
     struct qemu_copy *c = ctx;
     (void)value;
     struct err again = *e;
     bool cancelled = c->move.cancelled;
     c->move.cancelled = cancelled && e->code != 0;
-    if (begin_refused(c, &again)) {
+    if (qemu_move_refused(c, &again)) {
         return;
     }
     c->move.cancelled = cancelled;
@@ -400,9 +426,9 @@ static void begin_parameters(void *ctx, json_t *value, const struct err *e)
     struct qemu_copy *c = ctx;
     char uri[LIMIT_ADDRESS + 16];
     (void)value;
-    if (!begin_refused(c, e)) {
+    if (!qemu_move_refused(c, e)) {
         (void)snprintf(uri, sizeof uri, "tcp:%s", c->move.address);
-        qmp_call(c->qmp, "migrate", json_pack("{s:s}", "uri", uri), begun, c);
+        qmp_call(c->qmp, "migrate", json_pack("{s:s}", "uri", uri), qemu_move_begun, c);
     }
 }
 
@@ -410,7 +436,7 @@ static void begin_capabilities(void *ctx, json_t *value, const struct err *e)
 {
     struct qemu_copy *c = ctx;
     (void)value;
-    if (begin_refused(c, e)) {
+    if (qemu_move_refused(c, e)) {
         return;
     }
     json_int_t rate = (json_int_t)min_u64(c->move.rate_bytes_per_s, (uint64_t)UNLIMITED);
@@ -426,7 +452,7 @@ static void begin_credentials(void *ctx, json_t *value, const struct err *e)
     struct qemu_copy *c = ctx;
     (void)value;
     qemu_keys_remove(c->dir); /* The client's end has read it by now. */
-    if (begin_refused(c, e)) {
+    if (qemu_move_refused(c, e)) {
         return;
     }
     /* auto-converge slows a guest that writes faster than the link carries, after two passes in
@@ -442,7 +468,7 @@ static void begin_key(void *ctx, json_t *value, const struct err *e)
 {
     struct qemu_copy *c = ctx;
     (void)value;
-    if (!begin_refused(c, e)) {
+    if (!qemu_move_refused(c, e)) {
         /* A copy that came in by a migration still has the credentials of its end. */
         qmp_call(c->qmp, "object-del", json_pack("{s:s}", "id", CREDENTIALS), NULL, NULL);
         qmp_call(c->qmp, "object-add", credentials(c, /*client=*/true), begin_credentials, c);

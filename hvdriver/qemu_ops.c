@@ -169,10 +169,13 @@ void qemu_op_begin(struct qemu_copy *c, struct hv_req *req)
     case HV_UNPAUSE: unpause(c, op); return;
     case HV_RESET: reset(c, op); return;
     case HV_RESTAMP: restamp(c, op); return;
+    case HV_ATTACH: qemu_device_attach(op); return;
+    case HV_DETACH: qemu_device_detach(op); return;
     case HV_START:
     case HV_INCOMING_START:
     case HV_DESTROY:
     case HV_MIGRATE:
+    case HV_SAVE:
     case HV_MIGRATE_CANCEL: break;
     }
     assert(false);
@@ -226,6 +229,12 @@ void qemu_ops_event(struct qemu_copy *c, const char *name, json_t *data)
         reset_seen(c, json_is_true(json_object_get(data, "guest")));
     } else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {
         io_error(c, data);
+    } else if (strcmp(name, "DEVICE_DELETED") == 0 ||
+               strcmp(name, "DEVICE_UNPLUG_GUEST_ERROR") == 0) {
+        const char *device = json_string_value(json_object_get(data, "device"));
+        if (device != NULL) {
+            qemu_device_event(c, strcmp(name, "DEVICE_DELETED") == 0, device);
+        }
     } else if (strcmp(name, "STOP") == 0) {
         stopped_by_itself(c);
     } else if (strcmp(name, "RESUME") == 0) {

@@ -127,8 +127,9 @@ int qemu_set_ran(const char *dir, bool ran, struct err *e)
 
 void qemu_dir_remove(const char *dir)
 {
-    static const char *const names[] = {"stamp",   "stamp.new", "qmp", "spare",     "pid",
-                                        "console", "log",       "ran", "vnc.secret"};
+    static const char *const names[] = {"stamp",      "stamp.new",   "qmp", "spare",
+                                        "pid",        "console",     "log", "ran",
+                                        "vnc.secret", QEMU_SAVE_FIFO};
     char path[PATH_SIZE];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         (void)unlink(in_dir(path, dir, names[i])); /* Most do not exist. */

@@ -10,6 +10,9 @@
 
 #include "hvdriver/driver.h"
 
+/* In the same directory: how the writing of a saved memory ended. */
+#define QEMU_SAVE_FIFO "saved"
+
 /* Longest path of a socket, the final NUL included: what sockaddr_un holds. */
 #define QEMU_SOCKET_PATH 108
 

@@ -48,18 +48,20 @@ struct sim_copy {
     /* In memory. */
     uv_timer_t timer; /* The request under way. */
     uv_timer_t life;  /* What the guest will do by itself. */
+    uv_timer_t saving;
     uint32_t handles;
     struct hv_req *req; /* Under way, but for MIGRATE. */
     struct hv_req *migrate;
     struct hv_req *cancel; /* Waits for the end of the migration. */
     bool was_running;      /* Before the migration. */
     bool start_paused;
+    char save_path[LIMIT_PATH + 1]; /* Of the SAVE under way, which is `migrate`. */
     struct sim_stream *stream;
 };
 
 struct sim {
     struct sim_times times;
-    int fail[HV_RESTAMP + 1]; /* By op. */
+    int fail[HV_RESTAMP + 1]; /* By op; RESTAMP is the last. */
 };
 
 uint64_t sim_now(void);
@@ -76,6 +78,10 @@ void sim_remove(const struct sim_copy *c);
 int sim_set(struct sim_copy *c, enum hv_state state, struct err *e);
 /* The copy ends: out of the table, file removed, told. Requests under way fail. */
 void sim_end(struct sim_copy *c, enum hv_exit why, const char *detail);
+
+/* SAVE: ends in sim_migrated(). And the counter in such a file: 0, ERR_IO or ERR_CORRUPT. */
+void sim_memory_save(struct sim_copy *c, struct hv_req *req);
+int sim_memory_read(const char *path, uint64_t *ret_counter, struct err *e);
 
 /* Listen for one migration, for an INCOMING copy: fills the address and key of `req`. Ends in
  * sim_received(). */

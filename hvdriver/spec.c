@@ -20,8 +20,8 @@ int spec_device(const char *device, enum spec_bus *ret_bus, uint32_t *ret_unit)
         uint32_t units;
     } kinds[] = {{"hd", SPEC_IDE, 4},
                  {"sd", SPEC_SCSI, 16},
-                 {"xvd", SPEC_VIRTIO, 26},
-                 {"vd", SPEC_VIRTIO, 26}};
+                 {"xvd", SPEC_VIRTIO, 20},
+                 {"vd", SPEC_VIRTIO, 20}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         size_t n = strlen(kinds[i].prefix);
         if (strncmp(device, kinds[i].prefix, n) != 0) {
@@ -149,6 +149,9 @@ int spec_check(const struct hv_spec *spec, struct err *e)
     if (spec->kernel[0] == '\0' && (spec->ramdisk[0] != '\0' || spec->cmdline[0] != '\0')) {
         return err_set(e, ERR_INVALID, "a ramdisk or a command line needs a kernel");
     }
+    if (spec->restore[0] != '\0' && spec->restore[0] != '/') {
+        return err_set(e, ERR_INVALID, "a saved memory has an absolute path");
+    }
     if (check_disks(spec, e) != 0) {
         return e->code;
     }
@@ -185,6 +188,10 @@ int spec_check_files(const struct hv_spec *spec, struct err *e)
     }
     if (spec->ramdisk[0] != '\0' &&
         check_file("ramdisk", spec->ramdisk, /*writable=*/false, e) != 0) {
+        return e->code;
+    }
+    if (spec->restore[0] != '\0' &&
+        check_file("saved memory", spec->restore, /*writable=*/false, e) != 0) {
         return e->code;
     }
     for (uint32_t i = 0; i < spec->n_disks; i++) {

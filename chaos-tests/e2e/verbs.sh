@@ -98,8 +98,32 @@ guest_verbs() {
     quietly guest shutdown "$g" --timeout 30
     eventually 10 "$g is off" guest_is "$g" stopped
     quietly guest start "$g"
+    quietly guest reboot "$g"
+    q_refused 4 "has no console under driver sim" guest console "$g"
+    q_refused 4 "only a stopped, saved or failed guest" guest rename "$g" "$g-2"
+    truncate -s 1M "$LAB_DIR/repo/$g.img"
+    quietly guest block-attach "$g" "lab:$g.img" xvdb
+    [[ $(q guest block-list "$g" --json | rows | jq -r 'select(.device == "xvdb") | .path') == "lab:$g.img" ]] ||
+        fail "the disk is not listed"
+    q_refused 2 "each device once" guest block-attach "$g" "lab:$g.img" xvdb
+    quietly guest block-detach "$g" xvdb
+    quietly guest network-attach "$g" --mac 00:16:3e:00:00:07
+    quietly guest network-list "$g"
+    quietly guest network-detach "$g" 00:16:3e:00:00:07
+    quietly guest save "$g" "lab:$g.memory"
+    quietly guest resume "$g"
+    quietly guest suspend "$g"
+    quietly guest restore "$g"
+    quietly guest vcpu-set "$g" 1
+    quietly guest mem-max "$g" 64
+    q guest mem-set "$g" 32 2>&1 | grep "with its next start" >/dev/null || fail "guest mem-set does not say when"
     quietly guest destroy "$g"
-    quietly guest delete "$g"
+    quietly guest rename "$g" "$g-2"
+    q_refused 4 "--fresh" guest clone "$g-2" "$g-3"
+    quietly guest clone "$g-2" "$g-3" --fresh
+    q_refused 4 "is taken by $g-2" guest clone "$g-2" "$g" --fresh
+    quietly guest delete "$g-3"
+    quietly guest delete "$g-2"
     # The same request twice: once done, twice told.
     id=$(</proc/sys/kernel/random/uuid)
     first=$(q guest create "$g" --image tiny --no-start --no-wait --json --request-id "$id")
@@ -118,11 +142,30 @@ older_words() {
         "$LAB_DIR/repo/seed_pool/tiny/kernel" >"$LAB_DIR/vm.cfg"
     q new "$LAB_DIR/vm.cfg" >/dev/null 2>"$LAB_DIR/said" || fail "new: $(cat "$LAB_DIR/said")"
     grep -q 'vm.cfg:5.*whatever' "$LAB_DIR/said" || fail "no warning of line 5: $(cat "$LAB_DIR/said")"
+    q_refused 4 "is stopped: it has no console" console "$g"
     quietly start "$g"
     quietly pause "$g"
     quietly unpause "$g"
     quietly migrate --live "$g" "$(host_but "$(guest_field "$g" host)")"
+    quietly reboot -w "$g"
+    truncate -s 1M "$LAB_DIR/repo/$g.img"
+    quietly block-attach "$g" "lab:$g.img" xvdb
+    quietly block-list "$g"
+    quietly block-detach "$g" xvdb
+    quietly network-attach "$g" --mac 00:16:3e:00:00:07
+    quietly network-list "$g"
+    quietly network-detach "$g" 00:16:3e:00:00:07
+    quietly save "$g" "lab:$g.memory"
+    quietly restore "lab:$g.memory"
+    quietly suspend "$g"
+    quietly resume "$g"
+    quietly vcpu-set "$g" 2
+    quietly mem-max "$g" 64
     quietly shutdown -w "$g"
+    quietly mem-set "$g" 32
+    [[ $(guest_field "$g" memory_mib) == 32 ]] || fail "mem-set did nothing"
+    quietly rename "$g" "$g-2"
+    quietly rename "$g-2" "$g"
     quietly delete "$g"
     quietly create "$LAB_DIR/vm.cfg"
     quietly list

@@ -153,8 +153,10 @@ void choose_ask(struct worker *w)
         ask_create(w);
     } else if (n < 32) {
         ask_start(w);
-    } else if (n < 38) {
+    } else if (n < 36) {
         ask_simple(w, COMMAND_guest_shutdown);
+    } else if (n < 38) {
+        ask_simple(w, COMMAND_guest_reboot);
     } else if (n < 46) {
         ask_simple(w, COMMAND_guest_destroy);
     } else if (n < 52) {

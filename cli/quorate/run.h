@@ -10,6 +10,10 @@ int run_command(struct cli *cli, const struct parsed *p);
 int run_create(struct cli *cli, const struct parsed *p);
 int run_new(struct cli *cli, const struct parsed *p);
 int run_shutdown(struct cli *cli, const struct parsed *p);
+int run_reboot(struct cli *cli, const struct parsed *p);
+int run_save(struct cli *cli, const struct parsed *p);
+int run_suspend(struct cli *cli, const struct parsed *p);
+int run_restore(struct cli *cli, const struct parsed *p);
 int run_migrate(struct cli *cli, const struct parsed *p);
 int run_maintenance(struct cli *cli, const struct parsed *p);
 int run_evacuate(struct cli *cli, const struct parsed *p);
@@ -21,6 +25,14 @@ int run_record(struct link *l, const struct command *c, const void *record, bool
 int run_shutdown_all(struct link *l, const char *host, bool wait);
 int run_pool_init(struct cli *cli, const struct parsed *p);
 int run_pool_transfer(struct cli *cli, const struct parsed *p);
+
+/* run_guest.c */
+int run_mem_set(struct cli *cli, const struct parsed *p);
+int run_mem_max(struct cli *cli, const struct parsed *p);
+int run_vcpu_set(struct cli *cli, const struct parsed *p);
+
+/* run_console.c */
+int run_console(struct cli *cli, const struct parsed *p);
 
 /* run_host.c */
 int run_balance(struct cli *cli, const struct parsed *p);

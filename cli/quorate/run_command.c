@@ -178,6 +178,76 @@ int run_migrate(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_guest_migrate, &cmd);
 }
 
+int run_save(struct cli *cli, const struct parsed *p)
+{
+    return send_record(cli, COMMAND_guest_save, p->record);
+}
+
+int run_suspend(struct cli *cli, const struct parsed *p)
+{
+    const struct args_name *a = p->record;
+    struct cmd_guest_save cmd;
+    schema_init(command_by_number(COMMAND_guest_save)->schema, &cmd);
+    (void)str_copy(cmd.name, sizeof cmd.name, a->name);
+    return send_record(cli, COMMAND_guest_save, &cmd);
+}
+
+struct saved {
+    const char *file;
+    char guest[LIMIT_NAME + 1];
+};
+
+static void note_saved(void *ctx, const void *record)
+{
+    struct saved *s = ctx;
+    const struct api_guest *g = record;
+    if (strcmp(g->saved, s->file) == 0) {
+        (void)str_copy(s->guest, sizeof s->guest, g->name);
+    }
+}
+
+/* The guest that was saved to this file; a word that is no path is a guest's name. */
+static int saved_guest(struct link *l, const char *file, char guest[LIMIT_NAME + 1], struct err *e)
+{
+    struct saved s = {.file = file};
+    struct request_query q = {.query = api_query_by_name("guest.list"),
+                              .subject = "",
+                              .deadline = link_deadline(l, QUERY_MS),
+                              .row = note_saved,
+                              .ctx = &s};
+    if (strchr(file, '/') == NULL && strchr(file, ':') == NULL) {
+        (void)str_copy(guest, LIMIT_NAME + 1, file);
+        return 0;
+    }
+    if (request_rows(l, &q, e) != 0) {
+        return e->code;
+    }
+    (void)str_copy(guest, LIMIT_NAME + 1, s.guest);
+    return s.guest[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, "no guest is saved in %s", file);
+}
+
+int run_restore(struct cli *cli, const struct parsed *p)
+{
+    const struct args_restore *a = p->record;
+    struct cmd_guest_resume cmd;
+    struct link l;
+    struct err e = {0};
+    schema_init(command_by_number(COMMAND_guest_resume)->schema, &cmd);
+    (void)str_copy(cmd.host, sizeof cmd.host, a->host);
+    cmd.paused = a->paused;
+    if (link_init(&l, cli, &e) != 0) {
+        return cli_fail(cli, &e);
+    }
+    int status;
+    if (saved_guest(&l, a->file, cmd.name, &e) != 0) {
+        status = failed(cli, &e);
+    } else {
+        status = run_record(&l, command_by_number(COMMAND_guest_resume), &cmd, !cli->opt.no_wait);
+    }
+    link_done(&l);
+    return status;
+}
+
 int run_evacuate(struct cli *cli, const struct parsed *p)
 {
     const struct args_evacuate *a = p->record;
@@ -213,11 +283,12 @@ int run_maintenance(struct cli *cli, const struct parsed *p)
     return send_record(cli, COMMAND_host_maintenance, &cmd);
 }
 
-/* The guests that run, and the operations that shut them down. */
+/* The guests that run, and the operations that end their runs. */
 struct running {
-    const char *host; /* "" for all. */
-    struct buf names; /* NUL-terminated, one after the other. */
-    struct buf ops;   /* u64 each. */
+    const char *host;          /* "" for all. */
+    const struct command *ask; /* guest shutdown or guest reboot. */
+    struct buf names;          /* NUL-terminated, one after the other. */
+    struct buf ops;            /* u64 each. */
 };
 
 static void note_running(void *ctx, const void *record)
@@ -229,25 +300,22 @@ static void note_running(void *ctx, const void *record)
     }
 }
 
-static int shut_down(struct link *l, const char *name, bool wait)
+/* The record of both commands. */
+static struct cmd_guest_shutdown ask_record(const struct command *c, const char *name)
 {
     struct cmd_guest_shutdown cmd;
-    const struct command *c = command_by_number(COMMAND_guest_shutdown);
     schema_init(c->schema, &cmd);
     (void)str_copy(cmd.name, sizeof cmd.name, name);
-    return run_record(l, c, &cmd, wait);
+    return cmd;
 }
 
 /* Ask one of many: its operation is noted and waited for when all are asked. */
 static int ask_one(struct link *l, struct running *r, const char *name)
 {
-    struct cmd_guest_shutdown cmd;
-    const struct command *c = command_by_number(COMMAND_guest_shutdown);
-    schema_init(c->schema, &cmd);
-    (void)str_copy(cmd.name, sizeof cmd.name, name);
-    struct sending s = {.title = c->title, .subject = name, .cli = l->cli, .link = l};
+    const struct cmd_guest_shutdown cmd = ask_record(r->ask, name);
+    struct sending s = {.title = r->ask->title, .subject = name, .cli = l->cli, .link = l};
     struct err e = {0};
-    if (request_command(l, c, &cmd, &s.request, &s.outcome, &e) != 0) {
+    if (request_command(l, r->ask, &cmd, &s.request, &s.outcome, &e) != 0) {
         return failed(l->cli, &e);
     }
     if (s.outcome.code == 0) {
@@ -266,9 +334,9 @@ static int wait_one(struct link *l, uint64_t id)
     return wait_report(l->cli, &op);
 }
 
-int run_shutdown_all(struct link *l, const char *host, bool wait)
+static int ask_all(struct link *l, const struct command *c, const char *host, bool wait)
 {
-    struct running r = {.host = host};
+    struct running r = {.host = host, .ask = c};
     struct err e = {0};
     struct request_query q = {.query = api_query_by_name("guest.list"),
                               .subject = "",
@@ -294,16 +362,28 @@ int run_shutdown_all(struct link *l, const char *host, bool wait)
     return status;
 }
 
-int run_shutdown(struct cli *cli, const struct parsed *p)
+int run_shutdown_all(struct link *l, const char *host, bool wait)
+{
+    return ask_all(l, command_by_number(COMMAND_guest_shutdown), host, wait);
+}
+
+/* One guest or all. The verb of one word waits when it is told to, that of two unless told not to.
+ */
+static int ask_guests(struct cli *cli, const struct parsed *p, enum command_number number)
 {
     const struct args_shutdown *a = p->record;
+    const struct command *c = command_by_number(number);
+    const char *title = p->verb.title;
+    bool wait = a->wait || ((p->verb.flags & VERB_OLD) == 0 && !cli->opt.no_wait);
     if (a->all == (*a->name != '\0')) {
-        cli_say(cli, a->all ? "shutdown: give a guest or -a, not both"
-                            : "shutdown: give a guest, or -a for all of them");
+        cli_say(cli,
+                a->all ? "%s: give a guest or --all, not both"
+                       : "%s: give a guest, or --all for all of them",
+                title);
         return EXIT_STATUS_USAGE;
     }
     if (a->all && cli->opt.has_request) {
-        cli_say(cli, "shutdown: one --request-id cannot stand for several commands");
+        cli_say(cli, "%s: one --request-id cannot stand for several commands", title);
         return EXIT_STATUS_USAGE;
     }
     struct link l;
@@ -311,9 +391,20 @@ int run_shutdown(struct cli *cli, const struct parsed *p)
     if (link_init(&l, cli, &e) != 0) {
         return cli_fail(cli, &e);
     }
-    int status = a->all ? run_shutdown_all(&l, "", a->wait) : shut_down(&l, a->name, a->wait);
+    const struct cmd_guest_shutdown cmd = ask_record(c, a->name);
+    int status = a->all ? ask_all(&l, c, "", wait) : run_record(&l, c, &cmd, wait);
     link_done(&l);
     return status;
+}
+
+int run_shutdown(struct cli *cli, const struct parsed *p)
+{
+    return ask_guests(cli, p, COMMAND_guest_shutdown);
+}
+
+int run_reboot(struct cli *cli, const struct parsed *p)
+{
+    return ask_guests(cli, p, COMMAND_guest_reboot);
 }
 
 int run_pool_init(struct cli *cli, const struct parsed *p)

@@ -90,6 +90,17 @@ static const struct column move_columns[] = {
     {"REASON", "reason", SHOW_TEXT, false},
 };
 
+static const struct column disk_columns[] = {
+    {"DEVICE", "device", SHOW_TEXT, false}, {"PATH", "path", SHOW_TEXT, false},
+    {"FORMAT", "format", SHOW_TEXT, false}, {"READ-ONLY", "readonly", SHOW_MARK, false},
+    {"CD", "cdrom", SHOW_MARK, false},
+};
+static const struct column vif_columns[] = {
+    {"MAC", "mac", SHOW_TEXT, false},
+    {"BRIDGE", "bridge", SHOW_TEXT, false},
+    {"MODEL", "model", SHOW_TEXT, false},
+};
+
 static const struct layout layouts[] = {
     {"guest.list", guest_columns, ARRAY_LEN(guest_columns)},
     {"host.list", host_columns, ARRAY_LEN(host_columns)},
@@ -99,6 +110,8 @@ static const struct layout layouts[] = {
     {"back.list", move_columns, ARRAY_LEN(move_columns)},
     {"balance.list", balance_columns, ARRAY_LEN(balance_columns)},
     {"place.list", place_columns, ARRAY_LEN(place_columns)},
+    {"disk.list", disk_columns, ARRAY_LEN(disk_columns)},
+    {"vif.list", vif_columns, ARRAY_LEN(vif_columns)},
 };
 
 #define COLUMNS_MAX 16

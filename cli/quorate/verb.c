@@ -25,6 +25,18 @@ SCHEMA_DEFINE(args_create, ARGS_CREATE_FIELDS)
 #define SCHEMA_RECORD args_shutdown
 SCHEMA_DEFINE(args_shutdown, ARGS_SHUTDOWN_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_console
+SCHEMA_DEFINE(args_console, ARGS_CONSOLE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_restore
+SCHEMA_DEFINE(args_restore, ARGS_RESTORE_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_memory
+SCHEMA_DEFINE(args_memory, ARGS_MEMORY_FIELDS)
+#undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_vcpus
+SCHEMA_DEFINE(args_vcpus, ARGS_VCPUS_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
@@ -85,6 +97,10 @@ static const struct query_verb {
      NULL, VERB_REST, "NAME"},
     {"guest show", "guest.show", "Show a guest with its configuration", &schema_args_name, NULL, 0,
      NULL},
+    {"guest block-list", "disk.list", "List the disks of a guest", &schema_args_name, NULL, 0,
+     NULL},
+    {"guest network-list", "vif.list", "List the network cards of a guest", &schema_args_name, NULL,
+     0, NULL},
     {"repo list", "repo.list", "List the repositories", &schema_args_none, NULL, 0, NULL},
     {"repo show", "repo.show", "Show a repository", &schema_args_name, NULL, 0, NULL},
     {"op list", "op.list", "List the operations under way and those that ended last",
@@ -94,6 +110,8 @@ static const struct query_verb {
      NULL},
     {"explain guest", "place.list", "Show every host as a place for a guest, and what decided",
      &schema_args_name, NULL, 0, NULL},
+    {"block-list", "disk.list", "As guest block-list", &schema_args_name, NULL, VERB_OLD, NULL},
+    {"network-list", "vif.list", "As guest network-list", &schema_args_name, NULL, VERB_OLD, NULL},
     {"list", "guest.list", "As guest list", &schema_args_none, NULL, VERB_REST | VERB_OLD, "NAME"},
 };
 
@@ -117,6 +135,36 @@ static const struct verb own_verbs[] = {
      .summary = "Stop the daemon of a host, for an update or before the machine goes down",
      .args = &schema_args_stop,
      .run = run_host_stop},
+    {.title = "guest console",
+     .summary = "Be at the console of a guest, wherever it runs; Ctrl-] leaves it",
+     .args = &schema_args_console,
+     .run = run_console},
+    {.title = "guest suspend",
+     .summary = "Save a guest's memory in the root repository and stop it there",
+     .args = &schema_args_name,
+     .run = run_suspend,
+     .flags = VERB_REQUEST | VERB_WAITS},
+    {.title = "guest restore",
+     .summary = "As guest resume, also by the file that the guest was saved to",
+     .args = &schema_args_restore,
+     .run = run_restore,
+     .flags = VERB_REQUEST | VERB_WAITS,
+     .extra = "host"},
+    {.title = "guest mem-set",
+     .summary = "Set a guest's memory; a running guest has it from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_set,
+     .flags = VERB_REQUEST},
+    {.title = "guest mem-max",
+     .summary = "Set the largest memory that a guest may be given, from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_max,
+     .flags = VERB_REQUEST},
+    {.title = "guest vcpu-set",
+     .summary = "Set a guest's virtual CPUs; a running guest has them from its next start on",
+     .args = &schema_args_vcpus,
+     .run = run_vcpu_set,
+     .flags = VERB_REQUEST},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,
@@ -166,6 +214,13 @@ static const struct verb own_verbs[] = {
      .flags = VERB_OLD | VERB_REQUEST,
      .extra = "name",
      .shorts = "a all w wait"},
+    {.title = "reboot",
+     .summary = "Ask a guest, or with -a all of them, to reboot; -w waits",
+     .args = &schema_args_shutdown,
+     .run = run_reboot,
+     .flags = VERB_OLD | VERB_REQUEST,
+     .extra = "name",
+     .shorts = "a all w wait"},
     {.title = "migrate",
      .summary = "Move a guest to another host; without --live it stands still meanwhile",
      .args = &schema_args_migrate,
@@ -173,6 +228,43 @@ static const struct verb own_verbs[] = {
      .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
      .extra = "host",
      .shorts = "l live"},
+    {.title = "save",
+     .summary = "Save a guest to a file and stop it there",
+     .args = &schema_cmd_guest_save,
+     .run = run_save,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
+     .extra = "file"},
+    {.title = "suspend",
+     .summary = "As guest suspend",
+     .args = &schema_args_name,
+     .run = run_suspend,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS},
+    {.title = "restore",
+     .summary = "As guest restore",
+     .args = &schema_args_restore,
+     .run = run_restore,
+     .flags = VERB_OLD | VERB_REQUEST | VERB_WAITS,
+     .extra = "host"},
+    {.title = "mem-set",
+     .summary = "Set a guest's memory; a running guest has it from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_set,
+     .flags = VERB_OLD | VERB_REQUEST},
+    {.title = "mem-max",
+     .summary = "Set the largest memory that a guest may be given, from its next start on",
+     .args = &schema_args_memory,
+     .run = run_mem_max,
+     .flags = VERB_OLD | VERB_REQUEST},
+    {.title = "vcpu-set",
+     .summary = "Set a guest's virtual CPUs; a running guest has them from its next start on",
+     .args = &schema_args_vcpus,
+     .run = run_vcpu_set,
+     .flags = VERB_OLD | VERB_REQUEST},
+    {.title = "console",
+     .summary = "As guest console",
+     .args = &schema_args_console,
+     .run = run_console,
+     .flags = VERB_OLD},
     {.title = "info",
      .summary = "Show the host that answers",
      .args = &schema_args_none,
@@ -185,8 +277,17 @@ static const struct old_command {
     const char *title;
     const char *command;
 } old_commands[] = {
-    {"start", "guest_start"},     {"destroy", "guest_destroy"}, {"pause", "guest_pause"},
-    {"unpause", "guest_unpause"}, {"delete", "guest_delete"},
+    {"start", "guest_start"},
+    {"destroy", "guest_destroy"},
+    {"pause", "guest_pause"},
+    {"unpause", "guest_unpause"},
+    {"delete", "guest_delete"},
+    {"rename", "guest_rename"},
+    {"resume", "guest_resume"},
+    {"block-attach", "guest_block_attach"},
+    {"block-detach", "guest_block_detach"},
+    {"network-attach", "guest_network_attach"},
+    {"network-detach", "guest_network_detach"},
 };
 
 static void from_command(const struct command *c, struct verb *ret)
@@ -197,8 +298,15 @@ static void from_command(const struct command *c, struct verb *ret)
                          .command = c,
                          .run = run_command,
                          .flags = VERB_REQUEST | VERB_WAITS};
-    if (c->number == COMMAND_guest_migrate) {
+    if (c->number == COMMAND_guest_migrate || c->number == COMMAND_guest_resume) {
         ret->extra = "host";
+    } else if (c->number == COMMAND_guest_save) {
+        ret->extra = "file";
+    } else if (c->number == COMMAND_guest_shutdown || c->number == COMMAND_guest_reboot) {
+        ret->args = &schema_args_shutdown;
+        ret->command = NULL; /* What is typed is not its record. */
+        ret->run = c->number == COMMAND_guest_reboot ? run_reboot : run_shutdown;
+        ret->extra = "name";
     } else if (c->number == COMMAND_host_evacuate) {
         ret->args = &schema_args_evacuate;
         ret->command = NULL; /* What is typed is not its record. */

@@ -32,7 +32,20 @@
 #define ARGS_SHUTDOWN_FIELDS(F) \
     F(str,  name,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Guest") \
     F(bool, all,             _,          OPT,    0,  1,             0,    "",    "Every running guest") \
-    F(bool, wait,            _,          OPT,    0,  1,             0,    "",    "Wait until it has shut down")
+    F(bool, wait,            _,          OPT,    0,  1,             0,    "",    "Wait for the end; the verbs of two words do unless --no-wait")
+#define ARGS_CONSOLE_FIELDS(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(bool, force,           _,          OPT,    0,  1,             0,    "",    "Take the console from whoever is at it")
+#define ARGS_RESTORE_FIELDS(F) \
+    F(str,  file,            _,          REQ,    1,  LIMIT_PATH,    0,    "",    "Guest, or the file of its saved memory") \
+    F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Host; empty: the roomiest") \
+    F(bool, paused,          _,          OPT,    0,  1,             0,    "",    "Leave it paused")
+#define ARGS_MEMORY_FIELDS(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(u32,  mib,             _,          REQ,    1,  1u << 24,      0,    "MiB", "Memory")
+#define ARGS_VCPUS_FIELDS(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(u32,  vcpus,           _,          REQ,    1,  512,           0,    "",    "Virtual CPUs")
 #define ARGS_MIGRATE_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
@@ -73,6 +86,10 @@ SCHEMA_STRUCT(args_host, ARGS_HOST_FIELDS)
 SCHEMA_STRUCT(args_events, ARGS_EVENTS_FIELDS)
 SCHEMA_STRUCT(args_create, ARGS_CREATE_FIELDS)
 SCHEMA_STRUCT(args_shutdown, ARGS_SHUTDOWN_FIELDS)
+SCHEMA_STRUCT(args_console, ARGS_CONSOLE_FIELDS)
+SCHEMA_STRUCT(args_restore, ARGS_RESTORE_FIELDS)
+SCHEMA_STRUCT(args_memory, ARGS_MEMORY_FIELDS)
+SCHEMA_STRUCT(args_vcpus, ARGS_VCPUS_FIELDS)
 SCHEMA_STRUCT(args_migrate, ARGS_MIGRATE_FIELDS)
 SCHEMA_STRUCT(args_evacuate, ARGS_EVACUATE_FIELDS)
 SCHEMA_STRUCT(args_maintenance, ARGS_MAINTENANCE_FIELDS)

@@ -185,6 +185,11 @@ static void put_success(const struct api_op *op, struct buf *out)
     switch ((enum op_kind)op->kind) {
     case OP_START: buf_printf(out, "guest %s is running on %s", op->subject, host); break;
     case OP_SHUTDOWN: buf_printf(out, "guest %s has shut down", op->subject); break;
+    case OP_SAVE: buf_printf(out, "guest %s is saved", op->subject); break;
+    case OP_RESUME: buf_printf(out, "guest %s goes on, on %s", op->subject, host); break;
+    case OP_ATTACH: buf_printf(out, "the device is attached to guest %s", op->subject); break;
+    case OP_DETACH: buf_printf(out, "the device is detached from guest %s", op->subject); break;
+    case OP_REBOOT: buf_printf(out, "guest %s has rebooted", op->subject); break;
     case OP_DESTROY: buf_printf(out, "guest %s is stopped", op->subject); break;
     case OP_PAUSE: buf_printf(out, "guest %s is paused", op->subject); break;
     case OP_UNPAUSE: buf_printf(out, "guest %s goes on", op->subject); break;

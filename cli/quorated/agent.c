@@ -138,7 +138,6 @@ static struct slot *slot_get(struct agent *a, const struct id *uuid, const char 
         s = mem_new(1, sizeof *s);
         s->agent = a;
         s->uuid = *uuid;
-        (void)str_copy(s->name, sizeof s->name, name);
         if (a->n_slots == a->cap_slots) {
             a->cap_slots = a->cap_slots == 0 ? 16 : 2 * a->cap_slots;
             a->slots = mem_grow(a->slots, a->cap_slots, sizeof(struct slot *));
@@ -146,6 +145,7 @@ static struct slot *slot_get(struct agent *a, const struct id *uuid, const char 
         a->slots[a->n_slots++] = s;
         adopt_orphans(s);
     }
+    (void)str_copy(s->name, sizeof s->name, name);
     s->dirty = true;
     return s;
 }
@@ -216,7 +216,8 @@ static void note_change(struct slot *s, const struct agent_input *in)
         s->memory.tries = 0;
         s->held = AGENT_NONE;
     }
-    if (s->agent->first && in->op != NULL && in->op->kind == OP_MIGRATE &&
+    if (s->agent->first && in->op != NULL &&
+        (in->op->kind == OP_MIGRATE || in->op->kind == OP_SAVE) &&
         in->op->phase == OP_PHASE_TRANSFER) {
         s->memory.inherited_op = in->op->id;
     }
@@ -262,6 +263,7 @@ static bool look(struct slot *s, struct fsm_view *v)
         s->seen_epoch = max_u64(s->seen_epoch, copies[i].key.epoch);
     }
     note_change(s, &in);
+    slot_remove_used(s, in.guest);
     agent_guard_read(s, v, &in, held);
     struct agent_answer answer = agent_decide(&in);
     if (answer.again_ms != 0) {

@@ -40,6 +40,9 @@
  *   destroy  |               |          |               |                 |          |          |
  *  FAILED    | exited        | nothing: it is preserved, to be looked at
  *  MIGRATING | migration_source(); after the switch migration_owner()
+ *  SAVING    | migration_source() in phase TRANSFER: the stream goes to a file
+ *  STARTING, | start (1)     | wait     | restored      | restored        | cancel   | destroy  | destroy
+ *   saved    |               |          |               |                 |          |          |
  *
  *  "started", "exited", "crashed", "paused", "unpaused" are reports.
  *  (1) Unless it failed, or ended, under this epoch: that is reported then.
@@ -82,6 +85,7 @@ const char *agent_act_name(enum agent_act act)
         [AGENT_INCOMING] = "incoming", [AGENT_MIGRATE] = "migrate",   [AGENT_CANCEL] = "cancel",
         [AGENT_REPORT] = "report",     [AGENT_PREPARED] = "prepared", [AGENT_SWITCH] = "switch",
         [AGENT_ABORT] = "abort",       [AGENT_GUARD] = "guard",       [AGENT_UNGUARD] = "unguard",
+        [AGENT_SAVE] = "save",         [AGENT_SAVED] = "saved",       [AGENT_DEVICE] = "device",
     };
     return names[act];
 }
@@ -221,14 +225,58 @@ static struct agent_answer owner_paused(const struct agent_input *in)
     return g->state == GUEST_RUNNING ? report(g->run_epoch, REPORT_PAUSED) : nothing;
 }
 
+/* A copy from a saved memory: that it is there must be known before it runs
+ * (docs/protocols/saving.md). */
+static struct agent_answer owner_restoring(const struct agent_input *in, enum hv_state copy)
+{
+    uint64_t epoch = in->guest->run_epoch;
+    switch (copy) {
+    case HV_GONE:
+    case HV_STARTING: return nothing;
+    case HV_RUNNING:
+    case HV_PAUSED:
+    case HV_ARRIVED:
+    case HV_DEPARTED: return report(epoch, REPORT_RESTORED);
+    case HV_OUTGOING: return act_on(AGENT_CANCEL, epoch);
+    case HV_INCOMING:
+    case HV_PANICKED: return act_on(AGENT_DESTROY, epoch);
+    }
+    return nothing;
+}
+
+/* A device is to come or to go: once; what came of it is reported. */
+static bool changes_device(const struct agent_input *in, enum hv_state copy)
+{
+    const struct op *op = in->op;
+    return op != NULL && (op->kind == OP_ATTACH || op->kind == OP_DETACH) &&
+           (copy == HV_RUNNING || copy == HV_PAUSED);
+}
+
+static struct agent_answer owner_device(const struct agent_input *in)
+{
+    const struct agent_memory *m = in->memory;
+    uint64_t epoch = in->guest->run_epoch;
+    if (m->device_op != in->op->id) {
+        return act_on(AGENT_DEVICE, epoch);
+    }
+    return m->device.code == 0 ? report(epoch, REPORT_DEVICE)
+                               : report_failed(epoch, m->device.code, m->device.msg);
+}
+
 static struct agent_answer owner_with_copy(const struct agent_input *in, enum hv_state copy)
 {
     const struct guest *g = in->guest;
+    if (g->state == GUEST_STARTING && g->saved[0] != '\0') {
+        return owner_restoring(in, copy);
+    }
     if (g->state == GUEST_STOPPING && g->stop == STOP_DESTROY) {
         return act_on(AGENT_DESTROY, g->run_epoch);
     }
     if (g->state == GUEST_FAILED) {
         return nothing;
+    }
+    if (changes_device(in, copy)) {
+        return owner_device(in);
     }
     switch (copy) {
     case HV_GONE:
@@ -300,6 +348,24 @@ static struct agent_answer owner_migrating(const struct agent_input *in, enum hv
     return carry_out(in, in->guest->run_epoch, &step);
 }
 
+/* The same source, but its stream goes to a file, and what it gave up is a report. */
+static struct agent_answer owner_saving(const struct agent_input *in, enum hv_state copy)
+{
+    struct migration_facts f = facts_of(in, copy);
+    struct migration_answer step = migration_source(&f);
+    uint64_t epoch = in->guest->run_epoch;
+    if (step.step == MIGRATION_SEND) {
+        return act_on(AGENT_SAVE, epoch);
+    }
+    if (step.step == MIGRATION_SWITCH) {
+        return act_on(AGENT_SAVED, epoch);
+    }
+    if (step.step == MIGRATION_ABORT) {
+        return report_failed(epoch, step.code, step.text);
+    }
+    return carry_out(in, epoch, &step);
+}
+
 static struct agent_answer target(const struct agent_input *in, enum hv_state copy)
 {
     struct migration_facts f = facts_of(in, copy);
@@ -339,6 +405,9 @@ static struct agent_answer wish(const struct agent_input *in)
         enum hv_state copy = copy_state(in, in->guest->run_epoch);
         if (in->guest->state == GUEST_MIGRATING && migrates(in)) {
             return owner_migrating(in, copy);
+        }
+        if (in->guest->state == GUEST_SAVING && in->op != NULL && in->op->kind == OP_SAVE) {
+            return owner_saving(in, copy);
         }
         return copy == HV_GONE ? owner_without_copy(in) : owner_with_copy(in, copy);
     }

@@ -32,7 +32,10 @@ enum agent_act {
     AGENT_REPORT,   /* Propose guest_report: `epoch`, `what`, `exit`, `code`, `text`. */
     AGENT_PREPARED, /* Propose migrate_prepared. */
     AGENT_SWITCH,   /* Propose migrate_switch. */
-    AGENT_ABORT     /* Propose migrate_abort: `code`, `text`. */
+    AGENT_ABORT,    /* Propose migrate_abort: `code`, `text`. */
+    AGENT_SAVE,     /* Write the memory of the copy `epoch` to op->path. */
+    AGENT_SAVED,    /* Propose guest_saved. */
+    AGENT_DEVICE    /* Attach or detach the device of the operation. */
 };
 
 /* What this run of the agent knows of a guest beyond what state and hypervisor tell. */
@@ -50,6 +53,8 @@ struct agent_memory {
     uint64_t inherited_op; /* The migration that was in phase TRANSFER when the agent started. */
     uint64_t asked_op;     /* The shutdown for which the guest was asked. */
     uint64_t asked_ms;
+    uint64_t device_op;   /* The operation whose device was attached or detached, */
+    struct err device;    /* and how that ended. */
     enum agent_act tried; /* The last act that failed, and how often in a row. */
     uint32_t tries;
     int tried_code;

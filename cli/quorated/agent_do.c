@@ -51,7 +51,7 @@ static void remember_failure(struct slot *s, uint64_t epoch, const struct err *e
 
 /* --- requests */
 
-static void end_work(struct slot *s)
+void slot_end_work(struct slot *s)
 {
     struct agent *a = s->agent;
     s->working = false;
@@ -120,10 +120,10 @@ static void work_done(struct hv_req *req)
         tell_stood_still(s, s->work_op, 0, ms_since(s, s->switched_ms));
         s->switched_op = 0;
     }
-    end_work(s);
+    slot_end_work(s);
 }
 
-static void begin_work(struct slot *s, const struct agent_answer *answer)
+void slot_begin_work(struct slot *s, const struct agent_answer *answer)
 {
     s->working = true;
     s->work_act = answer->act;
@@ -143,7 +143,7 @@ static void submit(struct slot *s, enum hv_op op)
 
 static void simple(struct slot *s, const struct agent_answer *answer, enum hv_op op)
 {
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     submit(s, op);
 }
 
@@ -183,7 +183,7 @@ static void disks_made(void *ctx, const struct err *err)
         agent_say(s->agent, "disks", s->name, s->work_epoch, err);
         remember_failure(s, s->work_epoch, err);
     }
-    end_work(s);
+    slot_end_work(s);
 }
 
 /* A repository may come a moment later than the guest that needs it: this host just joined, or the
@@ -207,7 +207,8 @@ static bool repo_at_hand(struct slot *s, struct fsm_view *v, const char *path, s
 static bool repos_at_hand(struct slot *s, struct fsm_view *v, struct err *e)
 {
     const struct guest_config *c = &s->agent->guest.config;
-    bool ok = repo_at_hand(s, v, c->kernel, e) && repo_at_hand(s, v, c->ramdisk, e);
+    bool ok = repo_at_hand(s, v, c->kernel, e) && repo_at_hand(s, v, c->ramdisk, e) &&
+              repo_at_hand(s, v, s->agent->guest.saved, e);
     for (uint32_t i = 0; ok && i < c->disks_n; i++) {
         ok = repo_at_hand(s, v, c->disks[i].path, e);
     }
@@ -266,7 +267,7 @@ static bool make_disks(struct slot *s, struct fsm_view *v, const struct agent_an
     }
     if (images_order(v, a->opt.prefix, &a->guest, answer->epoch, &order, &e) != 0) {
         remember_failure(s, answer->epoch, &e);
-        end_work(s);
+        slot_end_work(s);
         return true;
     }
     if (order.n == 0) {
@@ -289,7 +290,7 @@ static void start(struct slot *s, struct fsm_view *v, const struct agent_answer 
     }
     /* A guarded run goes on only when the guard has its copy. */
     s->spec->paused = s->spec->paused || (a->opt.guard != NULL && a->guest.guarded);
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     if (!make_disks(s, v, answer)) {
         submit(s, HV_START);
     }
@@ -328,17 +329,18 @@ static void incoming(struct slot *s, struct fsm_view *v, const struct agent_answ
         s->spec = NULL;
         return;
     }
-    begin_work(s, answer);
+    slot_begin_work(s, answer);
     s->work =
         (struct hv_req){.op = HV_INCOMING_START, .spec = s->spec, .done = work_done, .data = s};
     incoming_address(a, v, s->work.address);
     hv_submit(a->opt.hv, &s->work);
 }
 
-static void sent(struct hv_req *req)
+void slot_sent(struct hv_req *req)
 {
     struct slot *s = req->data;
-    agent_say(s->agent, agent_act_name(AGENT_MIGRATE), s->name, req->key.epoch, &req->err);
+    enum agent_act act = req->op == HV_SAVE ? AGENT_SAVE : AGENT_MIGRATE;
+    agent_say(s->agent, agent_act_name(act), s->name, req->key.epoch, &req->err);
     s->sending = false;
     s->memory.send = req->err;
     s->copied_ms = req->err.code == 0 ? agent_now(s->agent) : 0;
@@ -359,7 +361,7 @@ static void send_copy(struct slot *s, const struct agent_answer *answer)
                                 .deadline_ms = (uint32_t)min_u64(longest_ms, LIMIT_DEADLINE_MS),
                                 .rate_bytes_per_s = (uint64_t)op->rate_mib_per_s << 20,
                                 .live = op->live,
-                                .done = sent,
+                                .done = slot_sent,
                                 .data = s};
     (void)str_copy(s->stream.address, sizeof s->stream.address, op->address);
     (void)str_copy(s->stream.secret, sizeof s->stream.secret, op->key);
@@ -440,6 +442,27 @@ static void report(struct slot *s, const struct agent_answer *answer)
     propose(s, COMMAND_guest_report, &r);
 }
 
+static void report_restored(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
+{
+    const struct agent *a = s->agent;
+    struct err e;
+    if (agent_path(v, a->opt.prefix, a->guest.saved, s->used, &e) != 0) {
+        s->used[0] = '\0';
+    }
+    s->used_epoch = answer->epoch;
+    report(s, answer);
+}
+
+static void propose_saved(struct slot *s)
+{
+    union agent_record r;
+    memset(&r, 0, sizeof r);
+    schema_init(command_by_number(COMMAND_guest_saved)->schema, &r.saved);
+    r.saved.op = s->agent->op.id;
+    (void)str_copy(r.saved.host, sizeof r.saved.host, s->agent->opt.host);
+    propose(s, COMMAND_guest_saved, &r);
+}
+
 static void propose_prepared(struct slot *s)
 {
     union agent_record r;
@@ -479,7 +502,7 @@ static void propose_abort(struct slot *s, const struct agent_answer *answer)
 static bool is_proposal(enum agent_act act)
 {
     return act == AGENT_REPORT || act == AGENT_PREPARED || act == AGENT_SWITCH ||
-           act == AGENT_ABORT;
+           act == AGENT_ABORT || act == AGENT_SAVED;
 }
 
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer)
@@ -512,7 +535,16 @@ void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *ans
         hold(s, AGENT_GUARD, AGENT_BACKOFF_MS);
         return;
     case AGENT_UNGUARD: agent_guard_drop(s, answer->epoch); return;
-    case AGENT_REPORT: report(s, answer); return;
+    case AGENT_DEVICE: agent_device(s, v, answer); return;
+    case AGENT_SAVE: agent_save(s, v, answer); return;
+    case AGENT_SAVED: propose_saved(s); return;
+    case AGENT_REPORT:
+        if (answer->what == REPORT_RESTORED) {
+            report_restored(s, v, answer);
+        } else {
+            report(s, answer);
+        }
+        return;
     case AGENT_PREPARED: propose_prepared(s); return;
     case AGENT_SWITCH: propose_switch(s); return;
     case AGENT_ABORT: propose_abort(s, answer); return;

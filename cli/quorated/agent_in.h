@@ -4,6 +4,7 @@
  *   agent_guard.c what lease and guard say of a guest
  *   agent_repo.c  reports of repositories
  *   agent_gate.c  for tests: stands still before an act
+ *   agent_more.c  saving, and devices that come and go
  *   agent_do.c    carrying out an act: requests to the driver, the making of disks, proposals
  */
 
@@ -36,6 +37,7 @@ union agent_record {
     struct cmd_migrate_prepared prepared;
     struct cmd_migrate_switch pass;
     struct cmd_migrate_abort abort;
+    struct cmd_guest_saved saved;
 };
 
 /* What was proposed last for a guest. Proposing the same again is the same logical report: with the
@@ -62,36 +64,41 @@ struct slot {
     char name[LIMIT_NAME + 1];
     struct id uuid;
     struct agent_memory memory;
-    bool dirty;
-    bool queued;         /* Waits for its turn to start. */
     uint64_t again_ms;   /* Look at it then; 0: no need. */
     uint64_t seen_epoch; /* A copy of this epoch was here while this agent ran. */
     uint64_t last_op;    /* As of the last look: failures are counted per operation and run. */
     uint64_t last_epoch;
 
+    bool dirty;
+    bool queued;        /* Waits for its turn to start. */
+    bool working;       /* `work` is under way, or its disks are made. */
+    bool starting;      /* Counts among agent.starting. */
+    bool destroying;    /* `kill` is. */
+    bool sending;       /* `stream` is. */
     struct hv_req work; /* Anything but these two. */
-    bool working;
-    bool starting; /* Counts among agent.starting. */
+    struct hv_req kill;
+    struct hv_req stream;
     enum agent_act work_act;
+    enum agent_act held; /* Not before held_ms. */
+    uint64_t held_ms;
     uint64_t work_epoch;
     uint64_t work_op;
     struct hv_spec *spec;
     struct images_job *disks;
     uint64_t disks_epoch; /* The disks are there for this start. */
-    struct hv_req kill;
-    bool destroying;
-    struct hv_req stream;
-    bool sending;
 
     /* How long a move held the guest up. */
     uint64_t copied_ms;   /* Source: the copy was complete; 0: no. */
     uint64_t switched_op; /* Target: the migration whose switch was seen applied, */
     uint64_t switched_ms; /* then. */
 
-    enum agent_act held; /* Not before held_ms. */
-    uint64_t held_ms;
     struct agent_proposal proposal;
     struct agent_flight *flight;
+    /* The file that a copy here was restored from, to be removed when the state knows. */
+    uint64_t used_epoch;
+    struct hv_vif vif; /* Of the ATTACH or DETACH under way. */
+    struct hv_disk disk;
+    char used[LIMIT_PATH + 1];
 };
 
 /* The end of a copy that was heard before its guest was looked at. */
@@ -139,6 +146,17 @@ void slot_touch_at(struct slot *s, uint64_t at_ms);
 
 /* Carry out an answer about a->guest and a->op; `v` is the view they came from. */
 void slot_act(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+
+/* agent_do.c: one request at a time is `work`; a stream that ended. */
+void slot_begin_work(struct slot *s, const struct agent_answer *answer);
+void slot_end_work(struct slot *s);
+void slot_sent(struct hv_req *req);
+
+/* agent_more.c */
+void agent_save(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+void agent_device(struct slot *s, struct fsm_view *v, const struct agent_answer *answer);
+/* Remove the file that its copy was restored from, when no state names it any more. */
+void slot_remove_used(struct slot *s, const struct guest *g);
 
 /* agent_guard.c: fill in what lease and guard say; `held` has room for AGENT_COPIES. */
 void agent_guard_read(const struct slot *s, struct fsm_view *v, struct agent_input *in, bool *held);

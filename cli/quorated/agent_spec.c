@@ -70,6 +70,30 @@ static int opt_path(struct fsm_view *v,
     return path[0] == '\0' ? 0 : agent_path(v, prefix, path, ret, e);
 }
 
+int agent_disk(struct fsm_view *v,
+               const char *prefix,
+               const struct disk *from,
+               struct hv_disk *ret,
+               struct err *e)
+{
+    if (agent_path(v, prefix, from->path, ret->path, e) != 0) {
+        return e->code;
+    }
+    (void)str_copy(ret->device, sizeof ret->device, from->device);
+    (void)str_copy(ret->format, sizeof ret->format, from->format);
+    ret->readonly = from->readonly;
+    ret->cdrom = from->cdrom;
+    return 0;
+}
+
+void agent_vif(const struct vif *from, struct hv_vif *ret)
+{
+    (void)str_copy(ret->mac, sizeof ret->mac, from->mac);
+    (void)str_copy(ret->bridge, sizeof ret->bridge, from->bridge);
+    (void)str_copy(ret->model, sizeof ret->model, from->model);
+    ret->slot = from->slot;
+}
+
 static int put_disks(struct fsm_view *v,
                      const char *prefix,
                      const struct guest_config *c,
@@ -77,15 +101,9 @@ static int put_disks(struct fsm_view *v,
                      struct err *e)
 {
     for (uint32_t i = 0; i < c->disks_n; i++) {
-        const struct disk *from = &c->disks[i];
-        struct hv_disk *to = &s->disks[i];
-        if (agent_path(v, prefix, from->path, to->path, e) != 0) {
+        if (agent_disk(v, prefix, &c->disks[i], &s->disks[i], e) != 0) {
             return e->code;
         }
-        (void)str_copy(to->device, sizeof to->device, from->device);
-        (void)str_copy(to->format, sizeof to->format, from->format);
-        to->readonly = from->readonly;
-        to->cdrom = from->cdrom;
     }
     s->n_disks = c->disks_n;
     return 0;
@@ -94,9 +112,7 @@ static int put_disks(struct fsm_view *v,
 static void put_vifs(const struct guest_config *c, struct hv_spec *s)
 {
     for (uint32_t i = 0; i < c->vifs_n; i++) {
-        (void)str_copy(s->vifs[i].mac, sizeof s->vifs[i].mac, c->vifs[i].mac);
-        (void)str_copy(s->vifs[i].bridge, sizeof s->vifs[i].bridge, c->vifs[i].bridge);
-        (void)str_copy(s->vifs[i].model, sizeof s->vifs[i].model, c->vifs[i].model);
+        agent_vif(&c->vifs[i], &s->vifs[i]);
     }
     s->n_vifs = c->vifs_n;
 }
@@ -122,7 +138,8 @@ int agent_spec(struct fsm_view *v,
     (void)str_copy(ret->boot, sizeof ret->boot, c->boot);
     (void)str_copy(ret->vnc_password, sizeof ret->vnc_password, c->vnc_password);
     put_vifs(c, ret);
-    if (opt_path(v, prefix, c->kernel, ret->kernel, e) != 0 ||
+    if (opt_path(v, prefix, g->saved, ret->restore, e) != 0 ||
+        opt_path(v, prefix, c->kernel, ret->kernel, e) != 0 ||
         opt_path(v, prefix, c->ramdisk, ret->ramdisk, e) != 0 ||
         put_disks(v, prefix, c, ret, e) != 0) {
         return e->code;

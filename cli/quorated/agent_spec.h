@@ -15,6 +15,14 @@ int agent_path(struct fsm_view *v,
                char ret[LIMIT_PATH + 1],
                struct err *e);
 
+/* One disk, one card. */
+int agent_disk(struct fsm_view *v,
+               const char *prefix,
+               const struct disk *from,
+               struct hv_disk *ret,
+               struct err *e);
+void agent_vif(const struct vif *from, struct hv_vif *ret);
+
 /* The spec of `g`; ret->epoch is left to the caller. */
 int agent_spec(struct fsm_view *v,
                const char *prefix,

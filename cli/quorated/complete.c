@@ -126,6 +126,60 @@ complete_create(struct daemon *d, struct fsm_view *v, struct cmd_guest_create *c
     return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
 }
 
+static int complete_network(struct daemon *d, struct cmd_guest_network_attach *c)
+{
+    struct guest_config card = {.vifs_n = 1};
+    if (c->mac[0] == '\0') {
+        fill_macs(d, &card);
+        (void)str_copy(c->mac, sizeof c->mac, card.vifs[0].mac);
+    }
+    return 0;
+}
+
+/* The new guest's identity; a guest may get cards meanwhile, so there are addresses for all. */
+static int complete_clone(struct daemon *d, struct cmd_guest_clone *c)
+{
+    struct guest_config cards = {.vifs_n = LIMIT_VIFS};
+    if (id_is_none(&c->uuid)) {
+        c->uuid = id_new(&d->rng);
+    }
+    if (c->macs_n == 0) {
+        fill_macs(d, &cards);
+        for (uint32_t i = 0; i < LIMIT_VIFS; i++) {
+            (void)str_copy(c->macs[i], sizeof c->macs[i], cards.vifs[i].mac);
+        }
+        c->macs_n = LIMIT_VIFS;
+    }
+    return 0;
+}
+
+/* Into the repository that every host has. */
+static int
+complete_save(struct daemon *d, struct fsm_view *v, struct cmd_guest_save *c, struct err *e)
+{
+    struct pool pool;
+    if (c->file[0] != '\0') {
+        return 0;
+    }
+    if (fsm_get_pool(v, &pool) != 0 || pool.root[0] == '\0') {
+        return err_set(e, ERR_STATE,
+                       "the pool has no root repository to save guests in: name a file");
+    }
+    (void)snprintf(c->file, sizeof c->file, "%s:saved_pool/%s-%08x", pool.root, c->name,
+                   (unsigned)(rng_u64(&d->rng) & UINT32_MAX));
+    return 0;
+}
+
+static int complete_resume(struct fsm_view *v, struct cmd_guest_resume *c, struct err *e)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    if (fsm_get_guest(v, c->name, &g) != 0 || g.state != GUEST_SAVED) {
+        return 0;
+    }
+    int rc = c->host[0] == '\0' ? pick(v, &g, "", c->host, e) : 0;
+    return rc != 0 || c->force ? rc : admit(v, &g, c->host, e);
+}
+
 static int complete_start(struct fsm_view *v, struct cmd_guest_start *c, struct err *e)
 {
     struct guest g;
@@ -192,7 +246,8 @@ bool complete_needs_state(const struct command *c, const void *record)
     if (c->number == COMMAND_guest_migrate) {
         return ((const struct cmd_guest_migrate *)record)->host[0] == '\0';
     }
-    return c->number == COMMAND_guest_start || c->number == COMMAND_host_evacuate;
+    return c->number == COMMAND_guest_start || c->number == COMMAND_guest_resume ||
+           c->number == COMMAND_host_evacuate;
 }
 
 int complete_command(struct daemon *d,
@@ -203,6 +258,18 @@ int complete_command(struct daemon *d,
 {
     if (c->number == COMMAND_guest_create) {
         return complete_create(d, v, record, e);
+    }
+    if (c->number == COMMAND_guest_clone) {
+        return complete_clone(d, record);
+    }
+    if (c->number == COMMAND_guest_network_attach) {
+        return complete_network(d, record);
+    }
+    if (c->number == COMMAND_guest_save) {
+        return complete_save(d, v, record, e);
+    }
+    if (c->number == COMMAND_guest_resume) {
+        return complete_resume(v, record, e);
     }
     if (c->number == COMMAND_guest_start) {
         return complete_start(v, record, e);

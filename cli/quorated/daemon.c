@@ -15,7 +15,9 @@
 #include "core/util.h"
 #include "core/uv_loop.h"
 
+#include "cli/console.h"
 #include "cli/quorated/agent.h"
+#include "cli/quorated/consoles.h"
 #include "cli/quorated/control_restart.h"
 #include "cli/quorated/leasing.h"
 
@@ -164,6 +166,11 @@ static const struct agent_guard agent_guard = {.allows = guard_allows,
 static bool offer_peer(void *ctx, int fd, const void *read_ahead, size_t len)
 {
     struct daemon *d = ctx;
+    if (!d->stopping && len >= CONSOLE_MAGIC_LEN &&
+        memcmp(read_ahead, CONSOLE_MAGIC, CONSOLE_MAGIC_LEN) == 0) {
+        consoles_accept(d->consoles, fd, read_ahead, len);
+        return true;
+    }
     if (len < RAFTLOG_MAGIC_LEN || memcmp(read_ahead, RAFTLOG_MAGIC, RAFTLOG_MAGIC_LEN) != 0 ||
         d->stopping) {
         return false;
@@ -288,6 +295,7 @@ static void tick(uv_timer_t *timer)
     notes_tick(d, now);
     watch_tick(d, now);
     control_tick(d->control, now);
+    consoles_tick(d->consoles, now);
     guarantee_tick(d, now);
     release_tick(d, now);
     restart_tick(d);
@@ -489,6 +497,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *options, struct 
         address_host(options->listen, d->migrate_address, sizeof d->migrate_address);
     }
     d->control = control_new(d);
+    d->consoles = consoles_new(d);
     open_leasing(d);
     (void)uv_timer_init(&d->loop, &d->settle); /* Fails only on bad arguments. */
     d->settle.data = d;
@@ -516,6 +525,7 @@ static void part_closed(void *ctx)
     d->agent = agent_free(d->agent);
     d->leasing = leasing_free(d->leasing);
     d->control = control_free(d->control);
+    d->consoles = consoles_free(d->consoles);
     d->fsm = fsm_close(d->fsm);
     uv_close((uv_handle_t *)&d->settle, NULL);
     d->meter = loop_meter_free(d->meter);
@@ -534,7 +544,8 @@ void daemon_stop(struct daemon *d)
     (void)uv_timer_stop(&d->tick);
     watch_close(d);
     control_stop(d->control);
-    d->closing = 5;
+    d->closing = 6;
+    consoles_close(d->consoles, part_closed, d);
     leasing_close(d->leasing, part_closed, d);
     agent_stop(d->agent, part_closed, d);
     rpc_server_close(d->rpc, part_closed, d);

@@ -19,6 +19,7 @@
  *   leasing.c  leases of hosts, asked for and granted; warden.c: what the guard is told
  *   guarantee.c what ends the guests when the lease does, told to the pool
  *   release.c  an orderly end that gives the lease back
+ *   consoles.c consoles of guests, from any host
  *   notes.c    figures and progress from host to host, outside the log
  */
 
@@ -90,6 +91,7 @@ struct waiter;
 struct follower;
 struct control;
 struct leasing;
+struct consoles;
 struct loop_meter;
 
 struct daemon {
@@ -105,6 +107,7 @@ struct daemon {
     struct loop_meter *meter;
     struct control *control;
     struct leasing *leasing;
+    struct consoles *consoles;
     char guard_path[LIMIT_PATH + 16];
 
     char migrate_address[LIMIT_ADDRESS + 1]; /* Where migration streams come in, without a port. */

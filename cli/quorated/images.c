@@ -27,7 +27,8 @@ static const char *file_of(const struct guest *g, const char *path)
 {
     char start[LIMIT_NAME + 32];
     const char *colon = strchr(path, ':');
-    int n = snprintf(start, sizeof start, ":running_pool/%s/", g->name);
+    int n =
+        snprintf(start, sizeof start, ":running_pool/%s/", g->dir[0] != '\0' ? g->dir : g->name);
     if (path[0] == '/' || colon == NULL || strncmp(colon, start, (size_t)n) != 0) {
         return NULL;
     }

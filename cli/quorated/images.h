@@ -62,7 +62,7 @@ int images_make_now(const struct images_order *order, const bool *cancelled, str
 /* Remove the directories of guests that are no more, in running_pool of every ready repository.
  *
  * A directory goes only when its mark names an epoch that had been given out by the time of the
- * view, and the view has no guest of that name, uuid and creation. The guest existed when it was
+ * view, and the view has no guest of that uuid and creation. The guest existed when it was
  * given its epoch, so it has been deleted since, and for good: that holds in any view, however old,
  * and it does not matter how many hosts do it. Directories without a mark are not ours. */
 struct images_sweep;

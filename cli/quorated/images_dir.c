@@ -252,10 +252,10 @@ int images_dir_made(const char *dir, struct err *e)
 /* --- sweeping */
 
 /* Whether the view proves that the directory's guest has been deleted (images.h). */
-static bool is_dead(struct fsm_view *v, uint64_t next_epoch, const char *name, const struct mark *m)
+static bool is_dead(struct fsm_view *v, uint64_t next_epoch, const struct mark *m)
 {
     struct guest *g = mem_new(1, sizeof *g);
-    int rc = fsm_get_guest(v, name, g);
+    int rc = fsm_get_guest_of(v, &m->uuid, g);
     bool dead = m->epoch < next_epoch &&
                 (rc == ERR_NOT_FOUND || (rc == 0 && !mark_is_of(m, &g->uuid, g->created_ms)));
     free(g);
@@ -267,7 +267,7 @@ static bool sweep_dir(struct fsm_view *v, uint64_t next_epoch, const char *pool,
     char dir[PATH_SIZE];
     struct mark m;
     path_of(dir, "%s/%s", pool, name);
-    if (name[0] == '.' || mark_read(dir, &m) != 0 || !is_dead(v, next_epoch, name, &m)) {
+    if (name[0] == '.' || mark_read(dir, &m) != 0 || !is_dead(v, next_epoch, &m)) {
         return false;
     }
     int lock = lock_pool(pool);
@@ -275,8 +275,8 @@ static bool sweep_dir(struct fsm_view *v, uint64_t next_epoch, const char *pool,
         return false;
     }
     /* Again, now that nobody can put another in its place. */
-    bool moved = mark_read(dir, &m) == 0 && is_dead(v, next_epoch, name, &m) &&
-                 move_away(pool, dir, &m) == 0;
+    bool moved =
+        mark_read(dir, &m) == 0 && is_dead(v, next_epoch, &m) && move_away(pool, dir, &m) == 0;
     (void)close(lock);
     return moved;
 }

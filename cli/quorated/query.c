@@ -249,6 +249,7 @@ static bool rows_guest(struct rows *r, const struct guest *g)
     row.priority = g->priority;
     row.since_ms = g->since_ms;
     reason_text((int)g->code, "", g->detail, row.reason, sizeof row.reason);
+    (void)str_copy(row.saved, sizeof row.saved, g->saved);
     return rows_put(r, &row, g->name);
 }
 
@@ -269,6 +270,19 @@ static void rows_guest_show(struct rows *r)
     if (rc == 0) {
         g.config.vnc_password[0] = '\0'; /* Never leaves the state. */
         (void)rows_put(r, &g, "");
+    }
+}
+
+/* disk.list and vif.list. */
+static void rows_devices(struct rows *r)
+{
+    static struct guest g; /* Several KiB; the loop has one thread. */
+    const struct guest_config *c = &g.config;
+    bool disks = r->kind->row == &schema_disk;
+    int rc = fsm_get_guest(r->v, r->p->subject, &g);
+    rows_missing(r, rc, "guest");
+    for (uint32_t i = 0; rc == 0 && i < (disks ? c->disks_n : c->vifs_n); i++) {
+        (void)rows_put(r, disks ? (const void *)&c->disks[i] : (const void *)&c->vifs[i], "");
     }
 }
 
@@ -485,7 +499,8 @@ static const struct maker makers[] = {
     {"op.list", rows_op_list},         {"op.show", rows_op_show},
     {"place.list", rows_place_list},   {"move.list", rows_move_list},
     {"back.list", rows_back_list},     {"balance.list", rows_balance_list},
-    {"log.stats", rows_log_stats},
+    {"log.stats", rows_log_stats},     {"disk.list", rows_devices},
+    {"vif.list", rows_devices},
 };
 
 static void rows_make(struct rows *r)

@@ -174,6 +174,8 @@ static void apply_some(struct host_sim *h)
     for (size_t i = 0; i < n_events && h == &w.hosts[0]; i++) {
         w.switches += strcmp(events[i].kind, "guest.switched") == 0 ? 1 : 0;
         w.ran += strcmp(events[i].kind, "guest.started") == 0 ? 1 : 0;
+        w.saves += strcmp(events[i].kind, "guest.saved") == 0 ? 1 : 0;
+        w.resumes += strcmp(events[i].detail, "restored") == 0 ? 1 : 0;
     }
     if (h->agent != NULL) {
         agent_state_changed(h->agent, events, n_events);
@@ -312,7 +314,8 @@ static bool runs(const struct hv_info *i)
     return i->state == HV_RUNNING || i->state == HV_OUTGOING;
 }
 
-/* A migration's target runs only when its own host has applied the switch. */
+/* A migration's target runs only when its own host has applied the switch, and a copy of a saved
+ * memory only when it has applied that the memory is used up. */
 static void check_permitted(struct host_sim *h, const struct hv_info *all, uint32_t n)
 {
     static struct guest g;
@@ -324,6 +327,11 @@ static void check_permitted(struct host_sim *h, const struct hv_info *all, uint3
                     op.phase != OP_PHASE_SWITCHED;
         if (open && op.dst_epoch == all[i].key.epoch) {
             fail_msg("guest %s runs on %s before the switch", all[i].name, h->name);
+        }
+        if (runs(&all[i]) && fsm_get_guest(v, all[i].name, &g) == 0 && g.saved[0] != '\0' &&
+            g.run_epoch == all[i].key.epoch && strcmp(g.host, h->name) == 0) {
+            fail_msg("guest %s runs on %s and its saved memory is still good", all[i].name,
+                     h->name);
         }
     }
     (void)fsm_view_close(v);

@@ -61,6 +61,8 @@ struct world {
     bool faults;
     uint64_t switches;
     uint64_t ran;
+    uint64_t saves;
+    uint64_t resumes;
     uint64_t crashes;
 };
 

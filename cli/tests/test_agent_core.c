@@ -114,7 +114,8 @@ enum {
     STARTED = R(REPORT_STARTED),
     EXITED = R(REPORT_EXITED),
     PAUSED = R(REPORT_PAUSED),
-    UNPAUSED = R(REPORT_UNPAUSED)
+    UNPAUSED = R(REPORT_UNPAUSED),
+    RESTORED = R(REPORT_RESTORED)
 };
 
 /* clang-format off */
@@ -149,6 +150,52 @@ static void the_owner_follows_the_table(void **unused)
             assert_int_equal(got, rows[r].cells[c]);
         }
     }
+}
+
+static void a_copy_with_a_saved_memory_is_told_before_it_runs(void **unused)
+{
+    (void)unused;
+    static const int cells[] = {START,    NONE,   RESTORED, RESTORED, DESTROY,
+                                RESTORED, CANCEL, RESTORED, DESTROY};
+    for (int c = HV_GONE; c <= HV_PANICKED; c++) {
+        for (int want = WANT_RUNNING; want <= WANT_PAUSED; want++) {
+            scene(GUEST_STARTING, (enum guest_want)want);
+            (void)str_copy(s.guest.saved, sizeof s.guest.saved, "/f");
+            copy(EPOCH, (enum hv_state)c);
+            struct agent_answer a = decide();
+            assert_int_equal(a.act == AGENT_REPORT ? R((int)a.what) : (int)a.act, cells[c]);
+        }
+    }
+}
+
+static void a_save_is_proposed_only_by_the_run_that_wrote_it(void **unused)
+{
+    (void)unused;
+    scene(GUEST_SAVING, WANT_RUNNING);
+    op(OP_SAVE, OP_PHASE_TRANSFER);
+    copy(EPOCH, HV_RUNNING);
+    expect(AGENT_SAVE);
+    s.memory.sent_op = OP_ID;
+    s.in.sending = true;
+    s.copies[0].state = HV_OUTGOING;
+    expect(AGENT_NONE);
+    s.in.sending = false;
+    s.copies[0].state = HV_DEPARTED;
+    expect(AGENT_SAVED);
+    s.copies[0].state = HV_RUNNING;
+    (void)err_set(&s.memory.send, ERR_NO_SPACE, "full");
+    struct agent_answer a = decide();
+    assert_int_equal(a.what, REPORT_FAILED);
+    assert_int_equal(a.code, ERR_NO_SPACE);
+    s.memory = (struct agent_memory){.inherited_op = OP_ID}; /* Another run. */
+    s.copies[0].state = HV_DEPARTED;
+    expect_report(REPORT_FAILED, EXIT_NONE);
+    s.in.n_copies = 0;
+    expect_report(REPORT_EXITED, EXIT_LOST);
+    scene(GUEST_SAVED, WANT_OFF);
+    memset(s.guest.host, 0, sizeof s.guest.host);
+    copy(EPOCH, HV_DEPARTED);
+    expect(AGENT_DESTROY);
 }
 
 static void a_host_without_a_share_in_a_guest_destroys_every_copy(void **unused)
@@ -423,6 +470,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_owner_follows_the_table),
+        cmocka_unit_test(a_copy_with_a_saved_memory_is_told_before_it_runs),
+        cmocka_unit_test(a_save_is_proposed_only_by_the_run_that_wrote_it),
         cmocka_unit_test(a_host_without_a_share_in_a_guest_destroys_every_copy),
         cmocka_unit_test(a_copy_of_an_unknown_guest_is_destroyed),
         cmocka_unit_test(an_old_copy_goes_before_anything_else),

@@ -20,6 +20,7 @@ struct model {
     struct agent_memory memory[2];
     bool held[2]; /* The guard has the copy. */
     uint64_t next_epoch;
+    bool filed; /* The guest's memory is in the file. */
 };
 
 static struct model m; /* Large. */
@@ -62,12 +63,31 @@ static void report(const struct agent_answer *a, int h)
     assert_string_equal(m.guest.host, hosts[h]);
     assert_int_equal(a->epoch, m.guest.run_epoch);
     if (a->what == REPORT_STARTED) {
+        assert_true(m.guest.saved[0] == '\0');
+        end_op(GUEST_RUNNING);
+    } else if (a->what == REPORT_RESTORED) {
+        assert_true(m.guest.saved[0] != '\0');
+        memset(m.guest.saved, 0, sizeof m.guest.saved);
+        end_op(GUEST_RUNNING);
+    } else if (a->what == REPORT_FAILED && m.guest.state == GUEST_SAVING) {
         end_op(GUEST_RUNNING);
     } else {
         assert_int_equal(a->what, REPORT_EXITED);
         end_op(GUEST_STARTING);
         m.guest.run_epoch = m.next_epoch++;
     }
+}
+
+/* The save is decided, and the guest resumed on the other host at once. */
+static void saved(void)
+{
+    assert_true(m.filed);
+    m.op.kind = OP_RESUME;
+    m.op.phase = OP_PHASE_WORK;
+    m.guest.state = GUEST_STARTING;
+    (void)str_copy(m.guest.host, sizeof m.guest.host, "h2");
+    (void)str_copy(m.guest.saved, sizeof m.guest.saved, "/f");
+    m.guest.run_epoch = m.next_epoch++;
 }
 
 static void propose(const struct agent_answer *a, int h)
@@ -81,6 +101,8 @@ static void propose(const struct agent_answer *a, int h)
         m.guest.run_epoch = m.op.dst_epoch;
     } else if (a->act == AGENT_ABORT && open && m.op.phase < OP_PHASE_SWITCHED) {
         end_op(GUEST_RUNNING);
+    } else if (a->act == AGENT_SAVED && open && m.op.kind == OP_SAVE) {
+        saved();
     } else if (a->act == AGENT_REPORT) {
         report(a, h);
     }
@@ -93,7 +115,17 @@ static bool step(int h)
     switch (a.act) {
     case AGENT_NONE: return false;
     case AGENT_DESTROY: m.n_copies[h] = 0; break;
-    case AGENT_START: put_copy(h, a.epoch, m.guest.guarded ? HV_PAUSED : HV_RUNNING); break;
+    case AGENT_START:
+        put_copy(h, a.epoch,
+                 m.guest.saved[0] != '\0' ? HV_ARRIVED
+                 : m.guest.guarded        ? HV_PAUSED
+                                          : HV_RUNNING);
+        break;
+    case AGENT_SAVE:
+        m.memory[h].sent_op = OP_ID;
+        m.copy[h].state = HV_DEPARTED;
+        m.filed = true;
+        break;
     case AGENT_GUARD:
         assert_false(m.held[h]);
         m.held[h] = true;
@@ -113,17 +145,23 @@ static bool step(int h)
         }
         break;
     case AGENT_UNGUARD:
+    case AGENT_DEVICE:
     case AGENT_SHUTDOWN:
     case AGENT_PAUSE:
     case AGENT_CANCEL: fail_msg("%s was not asked for", agent_act_name(a.act)); break;
     case AGENT_REPORT:
     case AGENT_PREPARED:
     case AGENT_SWITCH:
-    case AGENT_ABORT: propose(&a, h); break;
+    case AGENT_ABORT:
+    case AGENT_SAVED: propose(&a, h); break;
     }
     bool both = m.n_copies[0] == 1 && m.n_copies[1] == 1;
     for (int i = 0; i < 2 && m.guest.guarded; i++) {
         assert_true(m.n_copies[i] == 0 || m.copy[i].state != HV_RUNNING || m.held[i]);
+    }
+    /* While the file is good for a run, nothing runs. */
+    for (int i = 0; i < 2 && m.guest.saved[0] != '\0'; i++) {
+        assert_true(m.n_copies[i] == 0 || m.copy[i].state != HV_RUNNING);
     }
     assert_false(both && m.copy[0].state == HV_RUNNING && m.copy[1].state == HV_RUNNING);
     return true;
@@ -136,7 +174,8 @@ static void crash(int h)
     if (m.n_copies[h] == 1 && m.copy[h].state == HV_INCOMING) {
         m.n_copies[h] = 0;
     }
-    if (m.guest.op != 0 && m.op.kind == OP_MIGRATE && m.op.phase == OP_PHASE_TRANSFER) {
+    if (m.guest.op != 0 && (m.op.kind == OP_MIGRATE || m.op.kind == OP_SAVE) &&
+        m.op.phase == OP_PHASE_TRANSFER) {
         m.memory[h].inherited_op = OP_ID;
     }
 }
@@ -230,11 +269,41 @@ static void a_migration_survives_crashes_after_every_step(void **unused)
     sweep(/*migrate=*/true);
 }
 
+static void begin_save(bool guarded)
+{
+    begin(/*migrate=*/true, guarded);
+    m.guest.state = GUEST_SAVING;
+    m.op.kind = OP_SAVE;
+    m.op.phase = OP_PHASE_TRANSFER;
+    memset(m.op.dst, 0, sizeof m.op.dst);
+    m.op.dst_epoch = 0;
+}
+
+static void a_save_and_a_resume_survive_crashes_after_every_step(void **unused)
+{
+    (void)unused;
+    begin_save(/*guarded=*/false);
+    (void)run(0, -1, -1, 0);
+    check_end();
+    assert_string_equal(m.guest.host, "h2");
+    unsigned moved = 0;
+    for (int k = 0; k < STEPS * STEPS * 8; k++) {
+        begin_save(k >= STEPS * STEPS * 4);
+        (void)run(k % 2, k / 4 % STEPS, k / 4 / STEPS % STEPS, k / 2 % 2);
+        check_end();
+        assert_true(m.guest.saved[0] == '\0');
+        moved += strcmp(m.guest.host, "h2") == 0 ? 1 : 0;
+        assert_in_range(m.next_epoch, 10, 11);
+    }
+    assert_in_range(moved, 1, STEPS * STEPS * 8 - 1); /* Both ends were seen. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_survives_crashes_after_every_step),
         cmocka_unit_test(a_migration_survives_crashes_after_every_step),
+        cmocka_unit_test(a_save_and_a_resume_survive_crashes_after_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

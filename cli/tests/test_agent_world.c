@@ -71,6 +71,27 @@ static void migrate(const char *name, const char *host)
     world_command(COMMAND_guest_migrate, &c);
 }
 
+/* Each to a new file: a file that is there is never written over. */
+static void save(const char *name)
+{
+    static unsigned files;
+    struct cmd_guest_save c;
+    schema_init(command_by_number(COMMAND_guest_save)->schema, &c);
+    (void)str_copy(c.name, sizeof c.name, name);
+    (void)snprintf(c.file, sizeof c.file, "%s/memory-%u", w.dir, files++);
+    world_command(COMMAND_guest_save, &c);
+}
+
+static void resume(const char *name, const char *host)
+{
+    struct cmd_guest_resume c;
+    schema_init(command_by_number(COMMAND_guest_resume)->schema, &c);
+    (void)str_copy(c.name, sizeof c.name, name);
+    (void)str_copy(c.host, sizeof c.host, host);
+    c.paused = world_chance(20);
+    world_command(COMMAND_guest_resume, &c);
+}
+
 static void cancel_some(void)
 {
     struct op op = {0};
@@ -90,7 +111,7 @@ static void operate(void)
     char h[16];
     (void)guest_name(g);
     (void)host_name(h);
-    switch (rng_below(&w.rng, 16)) {
+    switch (rng_below(&w.rng, 21)) {
     case 0:
     case 1:
     case 2: create(g, h); return;
@@ -102,6 +123,11 @@ static void operate(void)
     case 8: simple(COMMAND_guest_destroy, g); return;
     case 9: simple(COMMAND_guest_delete, g); return;
     case 10: cancel_some(); return;
+    case 11:
+    case 12: save(g); return;
+    case 13:
+    case 14:
+    case 15: resume(g, h); return;
     default: migrate(g, h); return;
     }
 }
@@ -109,8 +135,8 @@ static void operate(void)
 static void harm_copy(struct host_sim *h)
 {
     struct hv_info i;
-    static const enum hv_op ops[] = {HV_START,   HV_DESTROY,        HV_PAUSE,
-                                     HV_UNPAUSE, HV_INCOMING_START, HV_MIGRATE};
+    static const enum hv_op ops[] = {HV_START,          HV_DESTROY, HV_PAUSE, HV_UNPAUSE,
+                                     HV_INCOMING_START, HV_MIGRATE, HV_SAVE};
     if (world_chance(30)) {
         sim_fail_next(h->hv, ops[rng_below(&w.rng, ARRAY_LEN(ops))], ERR_HYPERVISOR);
         return;
@@ -150,9 +176,11 @@ static bool state_fits(const struct guest *g, enum hv_state copy)
     case GUEST_PAUSED: return copy == HV_PAUSED || copy == HV_ARRIVED || copy == HV_DEPARTED;
     case GUEST_FAILED: return copy == HV_GONE || g->host[0] != '\0';
     case GUEST_STOPPED:
+    case GUEST_SAVED:
     case GUEST_PENDING: return copy == HV_GONE;
     case GUEST_STARTING:
     case GUEST_STOPPING:
+    case GUEST_SAVING:
     case GUEST_MIGRATING: return false; /* Nothing is under way any more. */
     }
     return false;
@@ -226,6 +254,14 @@ static void a_quiet_world_does_what_is_asked(void **unused)
     assert_int_equal(w.switches, 1);
     simple(COMMAND_guest_shutdown, "g1");
     world_settle();
+    simple(COMMAND_guest_unpause, "g0"); /* If it was made so. */
+    world_settle();
+    save("g0");
+    world_settle();
+    resume("g0", "h2");
+    world_settle();
+    assert_int_equal(w.saves, 1);
+    assert_int_equal(w.resumes, 1);
     check_end();
     world_end();
 }
@@ -235,6 +271,8 @@ static void nothing_ever_runs_twice_and_all_ends_as_the_state_says(void **unused
     (void)unused;
     uint64_t switches = 0;
     uint64_t ran = 0;
+    uint64_t saves = 0;
+    uint64_t resumes = 0;
     const char *seed = getenv("WORLD_SEED");
     uint64_t first = seed == NULL ? 10 : strtoull(seed, NULL, 10);
     for (uint64_t round = 0; round < 3; round++) {
@@ -253,10 +291,14 @@ static void nothing_ever_runs_twice_and_all_ends_as_the_state_says(void **unused
         check_end();
         switches += w.switches;
         ran += w.ran;
+        saves += w.saves;
+        resumes += w.resumes;
         world_end();
     }
-    print_message("%llu starts, %llu switches\n", (unsigned long long)ran,
-                  (unsigned long long)switches);
+    print_message("%llu starts, %llu switches, %llu saves, %llu resumes\n", (unsigned long long)ran,
+                  (unsigned long long)switches, (unsigned long long)saves,
+                  (unsigned long long)resumes);
+    assert_true(saves > 0);
     assert_true(switches > 0);
     assert_true(ran > 20);
 }

@@ -178,6 +178,6 @@ int main(int argc, char **argv)
         T(a_hanging_qemu_is_asked_in_vain_but_can_be_destroyed),
         T(a_copy_whose_directory_is_lost_can_be_destroyed),
     };
-    int failed = run_conformance(argc, argv, CONF_LIFE);
+    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_DEVICES);
     return failed + cmocka_run_group_tests_name("qemu", tests, NULL, NULL);
 }

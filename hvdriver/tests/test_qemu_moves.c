@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -136,6 +137,66 @@ static void a_busy_guest_arrives_with_all_that_it_wrote(void **state)
     assert_in_range(passes_of(&w->a), 5, 100);
 }
 
+/* QEMUs that are started find this `cat` first. */
+static void put_cat(const struct world *w, const char *script)
+{
+    char dir[100];
+    char path[120];
+    char search[300];
+    (void)snprintf(dir, sizeof dir, "%s/bin", w->dir);
+    (void)snprintf(path, sizeof path, "%s/cat", dir);
+    (void)snprintf(search, sizeof search, "%s:/usr/sbin:/usr/bin:/sbin:/bin", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    assert_true(write(fd, script, strlen(script)) > 0);
+    (void)close(fd);
+    assert_int_equal(setenv("PATH", search, 1), 0); // NOLINT(concurrency-mt-unsafe)
+}
+
+static void save_with(struct world *w, const char *script, struct hv_req *save)
+{
+    const char *path = getenv("PATH"); // NOLINT(concurrency-mt-unsafe)
+    char *before = mem_strdup(path == NULL ? "" : path);
+    hosts_open(w);
+    put_cat(w, script);
+    struct hv_key key = counting_guest(w);
+    *save = (struct hv_req){.op = HV_SAVE, .key = key};
+    (void)snprintf(save->path, sizeof save->path, "%s/memory", w->dir);
+    (void)run_op(w, &w->a, save);
+    assert_int_equal(setenv("PATH", before, 1), 0); // NOLINT(concurrency-mt-unsafe)
+    free(before);
+}
+
+/* QEMU says completed when the last byte is in the pipe. */
+static void a_save_is_done_when_all_is_written(void **state)
+{
+    struct world *w = *state;
+    struct hv_req save;
+    save_with(w, "#!/bin/sh\nt=$(mktemp)\n/bin/cat >$t\nsleep 0.5\n/bin/cat $t\nrm $t\n", &save);
+    assert_int_equal(save.err.code, 0);
+    uint64_t saved = counter(&w->a, &save.key);
+    assert_int_equal(do_op(w, &w->a, HV_DESTROY, &save.key), 0);
+    struct hv_spec spec = a_guest(1, 2);
+    struct hv_key next = key_of(&spec);
+    (void)str_copy(spec.restore, sizeof spec.restore, save.path);
+    struct hv_req req = {.op = HV_START, .spec = &spec};
+    assert_int_equal(run_op(w, &w->b, &req), 0);
+    assert_int_equal(do_op(w, &w->b, HV_UNPAUSE, &next), 0);
+    wait_counter(w, &w->b, &next, saved);
+}
+
+static void a_save_that_was_not_written_is_none(void **state)
+{
+    struct world *w = *state;
+    struct hv_req save;
+    struct stat st;
+    save_with(w, "#!/bin/sh\n/bin/cat >/dev/null\nexit 1\n", &save);
+    assert_int_equal(save.err.code, ERR_IO);
+    assert_int_equal(save.state, HV_RUNNING);
+    assert_int_not_equal(stat(save.path, &st), 0);
+    wait_counter(w, &w->a, &save.key, counter(&w->a, &save.key));
+}
+
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, world_setup, world_teardown)
 
 int main(int argc, char **argv)
@@ -144,7 +205,9 @@ int main(int argc, char **argv)
         T(the_source_cannot_run_while_the_target_has_the_disk),
         T(a_target_killed_after_completion_leaves_the_source_departed),
         T(a_busy_guest_arrives_with_all_that_it_wrote),
+        T(a_save_is_done_when_all_is_written),
+        T(a_save_that_was_not_written_is_none),
     };
-    int failed = run_conformance(argc, argv, CONF_MOVES);
+    int failed = run_conformance(argc, argv, CONF_MOVES | CONF_SAVES);
     return failed + cmocka_run_group_tests_name("qemu", tests, NULL, NULL);
 }

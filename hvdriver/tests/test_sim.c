@@ -30,6 +30,7 @@ static void sim_slow(struct hv *hv)
 }
 
 static const struct conf_kind sim_kind = {.driver = "sim",
+                                          .lets_go = true,
                                           .kernel = "/proc/self/exe",
                                           .model = "",
                                           .beat_ms = 10,
@@ -204,6 +205,6 @@ int main(int argc, char **argv)
         T(a_thousand_guests_start_and_are_adopted),
         T(a_guest_migrates_on_before_its_source_has_hung_up),
     };
-    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES);
+    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES | CONF_SAVES | CONF_DEVICES);
     return failed + cmocka_run_group_tests_name("sim", tests, NULL, NULL);
 }

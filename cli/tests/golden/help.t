@@ -34,8 +34,25 @@ $ quorate
 !   guest delete       Delete a stopped guest
 !   guest set          Change a guest's configuration
 !   guest migrate      Move a running guest to another host
+!   guest rename       Give a stopped guest another name
+!   guest clone        Create a stopped guest like another one, with an identity of its own
+!   guest reboot       Ask a guest to shut down, and start it again where it is
+!   guest save         Write a guest's memory to a file and stop it there
+!   guest resume       Let a saved guest go on where it was
+!   guest block-attach Give a guest one more disk
+!   guest block-detach Take a disk from a guest
+!   guest network-attach Give a guest one more network card
+!   guest network-detach Take a network card from a guest
 !   guest list         List the guests, or those that are named
 !   guest show         Show a guest with its configuration
+!   guest block-list   List the disks of a guest
+!   guest network-list List the network cards of a guest
+!   guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+!   guest suspend      Save a guest's memory in the root repository and stop it there
+!   guest restore      As guest resume, also by the file that the guest was saved to
+!   guest mem-set      Set a guest's memory; a running guest has it from its next start on
+!   guest mem-max      Set the largest memory that a guest may be given, from its next start on
+!   guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 ! 
 ! Storage repositories:
 !   repo new           Add a storage repository
@@ -64,17 +81,33 @@ $ quorate
 !   completion         Print the completion script of a shell
 ! 
 ! In the words of the older system:
+!   block-list         As guest block-list
+!   network-list       As guest network-list
 !   list               As guest list
 !   create             Create and start a guest from a file vm.cfg
 !   new                Create a guest from a file vm.cfg, without starting it
 !   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
+!   reboot             Ask a guest, or with -a all of them, to reboot; -w waits
 !   migrate            Move a guest to another host; without --live it stands still meanwhile
+!   save               Save a guest to a file and stop it there
+!   suspend            As guest suspend
+!   restore            As guest restore
+!   mem-set            Set a guest's memory; a running guest has it from its next start on
+!   mem-max            Set the largest memory that a guest may be given, from its next start on
+!   vcpu-set           Set a guest's virtual CPUs; a running guest has them from its next start on
+!   console            As guest console
 !   info               Show the host that answers
 !   start              Start a guest
 !   destroy            End a guest at once
 !   pause              Pause a guest
 !   unpause            Let a paused guest go on
 !   delete             Delete a stopped guest
+!   rename             Give a stopped guest another name
+!   resume             Let a saved guest go on where it was
+!   block-attach       Give a guest one more disk
+!   block-detach       Take a disk from a guest
+!   network-attach     Give a guest one more network card
+!   network-detach     Take a network card from a guest
 ! 
 ! Options of all verbs, or of those of their kind:
 !   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -133,8 +166,25 @@ Virtual machines:
   guest delete       Delete a stopped guest
   guest set          Change a guest's configuration
   guest migrate      Move a running guest to another host
+  guest rename       Give a stopped guest another name
+  guest clone        Create a stopped guest like another one, with an identity of its own
+  guest reboot       Ask a guest to shut down, and start it again where it is
+  guest save         Write a guest's memory to a file and stop it there
+  guest resume       Let a saved guest go on where it was
+  guest block-attach Give a guest one more disk
+  guest block-detach Take a disk from a guest
+  guest network-attach Give a guest one more network card
+  guest network-detach Take a network card from a guest
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest block-list   List the disks of a guest
+  guest network-list List the network cards of a guest
+  guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+  guest suspend      Save a guest's memory in the root repository and stop it there
+  guest restore      As guest resume, also by the file that the guest was saved to
+  guest mem-set      Set a guest's memory; a running guest has it from its next start on
+  guest mem-max      Set the largest memory that a guest may be given, from its next start on
+  guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 
 Storage repositories:
   repo new           Add a storage repository
@@ -163,17 +213,33 @@ And:
   completion         Print the completion script of a shell
 
 In the words of the older system:
+  block-list         As guest block-list
+  network-list       As guest network-list
   list               As guest list
   create             Create and start a guest from a file vm.cfg
   new                Create a guest from a file vm.cfg, without starting it
   shutdown           Ask a guest, or with -a all of them, to shut down; -w waits
+  reboot             Ask a guest, or with -a all of them, to reboot; -w waits
   migrate            Move a guest to another host; without --live it stands still meanwhile
+  save               Save a guest to a file and stop it there
+  suspend            As guest suspend
+  restore            As guest restore
+  mem-set            Set a guest's memory; a running guest has it from its next start on
+  mem-max            Set the largest memory that a guest may be given, from its next start on
+  vcpu-set           Set a guest's virtual CPUs; a running guest has them from its next start on
+  console            As guest console
   info               Show the host that answers
   start              Start a guest
   destroy            End a guest at once
   pause              Pause a guest
   unpause            Let a paused guest go on
   delete             Delete a stopped guest
+  rename             Give a stopped guest another name
+  resume             Let a saved guest go on where it was
+  block-attach       Give a guest one more disk
+  block-detach       Take a disk from a guest
+  network-attach     Give a guest one more network card
+  network-detach     Take a network card from a guest
 
 Options of all verbs, or of those of their kind:
   --connect ADDRESS,...       Hosts to ask, each tried in turn (default $QUORATE_CONNECT, or unix:/run/quorate/quorate.sock)
@@ -207,8 +273,25 @@ Virtual machines:
   guest delete       Delete a stopped guest
   guest set          Change a guest's configuration
   guest migrate      Move a running guest to another host
+  guest rename       Give a stopped guest another name
+  guest clone        Create a stopped guest like another one, with an identity of its own
+  guest reboot       Ask a guest to shut down, and start it again where it is
+  guest save         Write a guest's memory to a file and stop it there
+  guest resume       Let a saved guest go on where it was
+  guest block-attach Give a guest one more disk
+  guest block-detach Take a disk from a guest
+  guest network-attach Give a guest one more network card
+  guest network-detach Take a network card from a guest
   guest list         List the guests, or those that are named
   guest show         Show a guest with its configuration
+  guest block-list   List the disks of a guest
+  guest network-list List the network cards of a guest
+  guest console      Be at the console of a guest, wherever it runs; Ctrl-] leaves it
+  guest suspend      Save a guest's memory in the root repository and stop it there
+  guest restore      As guest resume, also by the file that the guest was saved to
+  guest mem-set      Set a guest's memory; a running guest has it from its next start on
+  guest mem-max      Set the largest memory that a guest may be given, from its next start on
+  guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
 [0]
 $ quorate help guest create
 usage: quorate guest create NAME [OPTION]...
@@ -243,6 +326,7 @@ Options:
                                 mac=: aa:bb:cc:dd:ee:ff
                                 bridge=: Host bridge; empty: no host side
                                 model=: Emulated card
+                                slot=: Its place in the guest, from 1; 0: as it stands in the list
   --vnc on|off                A VNC console (default off)
   --vnc-password-file FILE    Password of the VNC console
   --on-poweroff destroy|restart|preserve When the guest powers off (default destroy)

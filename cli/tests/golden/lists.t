@@ -34,7 +34,8 @@ $ quorate guest list --json web1
     "priority": 0,
     "since_ms": 999999808000,
     "image": "",
-    "reason": ""
+    "reason": "",
+    "saved": ""
   }
 ]
 [0]

@@ -124,10 +124,10 @@ $ quorate op show 0
 ! Try "quorate help op show".
 [2]
 $ quorate shutdown
-! quorate: shutdown: give a guest, or -a for all of them
+! quorate: shutdown: give a guest, or --all for all of them
 [2]
 $ quorate shutdown -a web1
-! quorate: shutdown: give a guest or -a, not both
+! quorate: shutdown: give a guest or --all, not both
 [2]
 $ quorate --connect '' guest list
 ! quorate: --connect: an address is empty
@@ -148,7 +148,7 @@ $ quorate completion fish
 ! quorate: completion: there is a script for bash only, none for "fish"
 [2]
 $ quorate guest report web1
-! quorate: unknown command "guest report"
+! quorate: unknown command "guest report"; did you mean "guest reboot"?
 ! Try "quorate help guest".
 [2]
 $ quorate guest start "aÿb"

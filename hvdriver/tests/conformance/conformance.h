@@ -22,6 +22,7 @@ struct conf_kind {
     const char *model;    /* A network card the guest understands; "" for none. */
     const char *emulator; /* NULL: the driver's default. */
     bool processes;       /* A copy is a process: info.pid. */
+    bool lets_go;         /* The guest lets go of a device when it is asked to. */
     /* The guest's counter, and how often it counts. */
     uint32_t beat_ms;
     uint64_t (*counter)(struct hv *hv, const struct hv_key *key);
@@ -114,7 +115,9 @@ void child_main(int argc, char **argv);
 /* main() of a driver's test program: these suites; returns how many tests failed. */
 enum {
     CONF_LIFE = 1,
-    CONF_MOVES = 2
+    CONF_MOVES = 2,
+    CONF_SAVES = 4,
+    CONF_DEVICES = 8
 };
 int run_conformance(int argc, char **argv, unsigned suites);
 
@@ -122,5 +125,9 @@ extern const struct CMUnitTest conf_life_tests[];
 extern const size_t n_conf_life_tests;
 extern const struct CMUnitTest conf_migration_tests[];
 extern const size_t n_conf_migration_tests;
+extern const struct CMUnitTest conf_saving_tests[];
+extern const size_t n_conf_saving_tests;
+extern const struct CMUnitTest conf_device_tests[];
+extern const size_t n_conf_device_tests;
 
 #endif

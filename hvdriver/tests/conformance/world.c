@@ -509,5 +509,13 @@ int run_conformance(int argc, char **argv, unsigned suites)
         failed += _cmocka_run_group_tests("migration", conf_migration_tests, n_conf_migration_tests,
                                           NULL, NULL);
     }
+    if ((suites & CONF_SAVES) != 0) {
+        failed +=
+            _cmocka_run_group_tests("saving", conf_saving_tests, n_conf_saving_tests, NULL, NULL);
+    }
+    if ((suites & CONF_DEVICES) != 0) {
+        failed +=
+            _cmocka_run_group_tests("devices", conf_device_tests, n_conf_device_tests, NULL, NULL);
+    }
     return failed;
 }
