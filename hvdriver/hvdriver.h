@@ -51,6 +51,7 @@ struct hv_spec {
         host[LIMIT_NAME + 1]; /* This host's name, told to the guest by firmware (SMBIOS serial). */
     struct id uuid;
     uint64_t epoch; /* Stamp of this run. */
+    char type[4];   /* Xen: "pv", "pvh", "hvm"; empty: the driver's default. */
     uint32_t memory_mib;
     uint32_t maxmem_mib;
     uint32_t vcpus;
@@ -137,7 +138,8 @@ struct hv_info {
     int32_t vnc_display;          /* -1: none. */
     uint64_t started_ms;          /* Wall time. */
     int64_t pid;                  /* Of its process; 0 if it has none. */
-    char console[LIMIT_PATH + 1]; /* Unix socket of its serial console; "" if none. */
+    uint32_t domain;              /* Xen's number of it, at this moment; 0 if it has none. */
+    char console[LIMIT_PATH + 1]; /* Unix socket or terminal of its console; "" if none. */
     char log[LIMIT_PATH + 1];     /* File that keeps what the console said; "" if none. */
 };
 
@@ -211,15 +213,17 @@ struct hv_req {
 };
 
 struct hv_options {
-    const char *driver;  /* "qemu", "sim". */
+    const char *driver;  /* "qemu", "sim", "xen". */
     const char *run_dir; /* Sockets, pid files, stamps; survives the daemon, not the host. */
     const char *log_dir; /* Console logs of guests. */
     const char *host;    /* This host's name. */
     uint32_t memory_mib; /* Memory for guests; 0: what the machine has. */
     bool image_locking; /* The hypervisor's own image locks; off only in tests of our protection. */
     hv_event_fn event;
-    void *ctx;            /* Of `event`. */
-    const char *emulator; /* qemu: path of the program; NULL: qemu-system-x86_64 in PATH. */
+    void *ctx; /* Of `event`. */
+    /* The program that runs or drives guests. NULL: qemu-system-x86_64 in PATH; for xen,
+     * quorate-xen beside this program. */
+    const char *emulator;
 };
 
 /* Open a driver: finds what already runs here (adoption) before it returns; those copies are in

@@ -20,8 +20,11 @@ struct conf_kind {
     const char *driver;
     const char *kernel;   /* A guest that counts, or any file. */
     const char *model;    /* A network card the guest understands; "" for none. */
+    const char *type;     /* Of guests; NULL: the driver's default. */
     const char *emulator; /* NULL: the driver's default. */
     bool processes;       /* A copy is a process: info.pid. */
+    bool remembers;       /* Why a guest ended is known also when no daemon watched. */
+    uint32_t patience_ms; /* For whatever is waited for; 0: 10 s. */
     bool lets_go;         /* The guest lets go of a device when it is asked to. */
     /* The guest's counter, and how often it counts. */
     uint32_t beat_ms;
@@ -75,7 +78,7 @@ bool is_done(const struct hv_req *req);
 void wait_done(struct world *w, struct hv_req *req);
 
 enum hv_state state_of(struct host *h, const struct hv_key *key);
-/* Run the loop until it is so; fails the test after 10 s. */
+/* Run the loop until it is so; fails the test when its patience is over. */
 void wait_state(struct world *w, struct host *h, const struct hv_key *key, enum hv_state state);
 enum hv_exit wait_exit(struct world *w, struct host *h, const struct hv_key *key);
 void wait_counter(struct world *w, struct host *h, const struct hv_key *key, uint64_t above);

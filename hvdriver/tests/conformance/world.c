@@ -50,7 +50,7 @@ void run_for(struct world *w, uint32_t ms)
 
 static void patience(uint64_t since, const char *what)
 {
-    if (now_ms() - since > PATIENCE_MS) {
+    if (now_ms() - since > (conf_kind->patience_ms == 0 ? PATIENCE_MS : conf_kind->patience_ms)) {
         fail_msg("waited in vain: %s", what);
     }
 }
@@ -123,6 +123,7 @@ struct hv_spec a_guest(int number, uint64_t epoch)
     (void)snprintf(spec.name, sizeof spec.name, "guest%d", number);
     (void)str_copy(spec.kernel, sizeof spec.kernel, conf_kind->kernel);
     (void)str_copy(spec.host, sizeof spec.host, "a");
+    (void)str_copy(spec.type, sizeof spec.type, conf_kind->type == NULL ? "" : conf_kind->type);
     memset(spec.uuid.b, number, sizeof spec.uuid.b);
     return spec;
 }
