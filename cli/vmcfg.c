@@ -193,6 +193,21 @@ static int set_boot(struct vmcfg_reading *r, const struct vmcfg_text *t)
     return set_same(r, t);
 }
 
+/* xl's type, and what xm called it: builder. */
+static int set_type(struct vmcfg_reading *r, const struct vmcfg_text *t)
+{
+    static const char *const same[][2] = {{"pv", "pv"},      {"pvh", "pvh"},  {"hvm", "hvm"},
+                                          {"generic", "pv"}, {"linux", "pv"}, {"HVM", "hvm"}};
+    for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+        if (strcmp(same[i][0], t->s) == 0) {
+            struct vmcfg_text use = *t;
+            use.s = same[i][1];
+            return set_config(r, &use, "type");
+        }
+    }
+    return vmcfg_wrong(r, t, 0, "\"%.20s\" is no type of guest: pv, pvh or hvm", t->s);
+}
+
 /* What xl knows beyond ours, and the nearest that is ours. */
 static int set_on_exit(struct vmcfg_reading *r, const struct vmcfg_text *t)
 {
@@ -246,7 +261,8 @@ static const struct key {
 } keys[] = {
     {"name", false, set_command},        {"uuid", false, set_command},
     {"memory", false, set_memory},       {"maxmem", false, set_maxmem},
-    {"vcpus", false, set_same},          {"kernel", false, set_same},
+    {"vcpus", false, set_same},          {"type", false, set_type},
+    {"builder", false, set_type},        {"kernel", false, set_same},
     {"ramdisk", false, set_same},        {"root", false, set_cmdline},
     {"extra", false, set_cmdline},       {"cmdline", false, set_cmdline},
     {"boot", false, set_boot},           {"disk", true, vmcfg_add_disk},

@@ -143,6 +143,11 @@ bool check_config(struct apply *a, const struct guest_config *c)
         reject_field(a, "maxmem_mib");
         return false;
     }
+    if (c->type[0] != '\0' && strcmp(c->type, "pv") != 0 && strcmp(c->type, "pvh") != 0 &&
+        strcmp(c->type, "hvm") != 0) {
+        reject_field(a, "type");
+        return false;
+    }
     if ((c->kernel[0] != '\0' && !check_path(a, c->kernel, "kernel")) ||
         (c->ramdisk[0] != '\0' && !check_path(a, c->ramdisk, "ramdisk"))) {
         return false;

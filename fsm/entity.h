@@ -131,6 +131,7 @@ extern const struct enum_names enum_host_state, enum_guest_state, enum_guest_wan
     F(u32,  memory_mib,      _,          OPT,    8,  1u << 24,      0,    "MiB", "Memory; left out: the image's, else 128") \
     F(u32,  maxmem_mib,      _,          OPT,    0,  1u << 24,      0,    "MiB", "Largest memory it may be given; 0 is memory") \
     F(u32,  vcpus,           _,          OPT,    1,  512,           0,    "",    "Virtual CPUs; left out: the image's, else 1") \
+    F(str,  type,            _,          OPT,    0,  3,             0,    "",    "On Xen: pv, pvh or hvm; left out: the image's, else pv") \
     F(str,  kernel,          _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Kernel to boot directly (path as of a disk)") \
     F(str,  ramdisk,         _,          OPT,    0,  LIMIT_PATH,    0,    "",    "Initial RAM disk of that kernel") \
     F(str,  cmdline,         _,          OPT,    0,  LIMIT_CMDLINE, 0,    "",    "Command line of that kernel: root and extra of vm.cfg") \

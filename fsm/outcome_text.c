@@ -105,6 +105,7 @@ static const char *field_rule(const struct outcome *o)
                  {"repo_new", "source", "an absolute path"},
                  {"pool_restart", "guests", "leave or migrate"},
                  {NULL, "power_command", "an absolute path, or none"},
+                 {NULL, "type", "pv, pvh or hvm"},
                  {NULL, "boot", "of the letters c, d and n"},
                  {NULL, "device", "each device once"},
                  {NULL, "format", "raw, qcow2 or vmdk"},

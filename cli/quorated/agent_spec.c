@@ -135,6 +135,7 @@ int agent_spec(struct fsm_view *v,
     ret->vnc = c->vnc;
     ret->paused = g->want == WANT_PAUSED;
     (void)str_copy(ret->cmdline, sizeof ret->cmdline, c->cmdline);
+    (void)str_copy(ret->type, sizeof ret->type, c->type);
     (void)str_copy(ret->boot, sizeof ret->boot, c->boot);
     (void)str_copy(ret->vnc_password, sizeof ret->vnc_password, c->vnc_password);
     put_vifs(c, ret);

@@ -84,6 +84,9 @@ static void merge(struct guest_config *c, const struct guest_config *image)
     if (c->cmdline[0] != '\0') {
         (void)str_copy(m.cmdline, sizeof m.cmdline, c->cmdline);
     }
+    if (c->type[0] != '\0') {
+        (void)str_copy(m.type, sizeof m.type, c->type);
+    }
     if (c->boot[0] != '\0') {
         (void)str_copy(m.boot, sizeof m.boot, c->boot);
     }

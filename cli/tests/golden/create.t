@@ -2,11 +2,11 @@
 @ file vm.cfg name = 'web9'\nmemory = 64\nbuilder = 'hvm'\nvncpasswd = 'hush'\ndisk = ['file:/a.img,hda,w']\n
 $ quorate create $D/vm.cfg
 guest web1 is running on h2 (operation 57, 1.3s)
-! quorate: warning: vm.cfg:3: unknown key builder is left out
 [0]
 @ body
 name = web9
 memory_mib = 64
+type = hvm
 disks 1:
 path = /a.img
 device = hda
@@ -14,12 +14,12 @@ format = raw
 vnc_password = hush
 $ quorate create $D/vm.cfg name=web8 memory=1GiB vcpus=2
 guest web1 is running on h2 (operation 57, 1.3s)
-! quorate: warning: vm.cfg:3: unknown key builder is left out
 [0]
 @ body
 name = web8
 memory_mib = 1024
 vcpus = 2
+type = hvm
 disks 1:
 path = /a.img
 device = hda
@@ -31,6 +31,7 @@ $ quorate new $D/vm.cfg --quiet
 name = web9
 start = off
 memory_mib = 64
+type = hvm
 disks 1:
 path = /a.img
 device = hda
@@ -38,22 +39,20 @@ format = raw
 vnc_password = hush
 $ quorate guest create --config $D/vm.cfg --no-wait
 guest create web9: begun (operation 57)
-! quorate: warning: vm.cfg:3: unknown key builder is left out
 [0]
 $ quorate guest create web7 --config $D/vm.cfg --memory 96 --no-wait
 guest create web7: begun (operation 57)
-! quorate: warning: vm.cfg:3: unknown key builder is left out
 [0]
 @ body
 name = web7
 memory_mib = 96
+type = hvm
 disks 1:
 path = /a.img
 device = hda
 format = raw
 vnc_password = hush
 $ quorate create $D/vm.cfg memory=much
-! quorate: warning: vm.cfg:3: unknown key builder is left out
 ! quorate: memory=much: memory: "much" is not a number such as 512 or 2GiB
 [2]
 $ quorate create $D/vm.cfg memory

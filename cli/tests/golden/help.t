@@ -312,6 +312,7 @@ Options:
   --memory MiB                Memory; left out: the image's, else 128 (8 to 16777216)
   --maxmem MiB                Largest memory it may be given; 0 is memory (0 to 16777216)
   --vcpus N                   Virtual CPUs; left out: the image's, else 1 (1 to 512)
+  --type TEXT                 On Xen: pv, pvh or hvm; left out: the image's, else pv
   --kernel TEXT               Kernel to boot directly (path as of a disk)
   --ramdisk TEXT              Initial RAM disk of that kernel
   --cmdline TEXT              Command line of that kernel: root and extra of vm.cfg
