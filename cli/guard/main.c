@@ -3,12 +3,12 @@
  *
  *     quorate-guard PATH [LINGER-MS [WATCHDOG]]
  *
- * It listens on PATH for the daemon, learns each new end of the lease and which processes are
- * guarded, and kills them in time (docs/protocols/leases.md). Nothing it needs for that may depend
- * on anything else of this machine: its memory is locked, nothing is allocated once it serves, it
- * reads and writes no file but the watchdog's device (dog.h), and where it is allowed to it runs
- * before everything else and is spared when memory runs out. It goes on when the daemon dies, and
- * ends by itself when nobody needs it any more.
+ * It listens on PATH for the daemon, learns each new end of the lease and which processes and
+ * domains are guarded, and kills them in time (docs/protocols/leases.md). Nothing it needs for that
+ * may depend on anything else of this machine: its memory is locked, nothing is allocated once it
+ * serves, it reads and writes no file but the watchdog's device (dog.h), and where it is allowed to
+ * it runs before everything else and is spared when memory runs out. It goes on when the daemon
+ * dies, and ends by itself when nobody needs it any more.
  *
  * Exit status: 0 no longer needed, 1 it could not serve, 2 wrong usage, 3 another one serves PATH.
  */
@@ -33,6 +33,7 @@
 #include "core/err.h"
 
 #include "cli/guard/dog.h"
+#include "cli/guard/domain.h"
 #include "cli/guard/table.h"
 
 #define EXIT_FAILED 1
@@ -41,6 +42,9 @@
 
 /* Without a daemon and anything guarded it stays for so long: a daemon may be starting. */
 #define LINGER_MS 10000u
+
+/* How soon it is known that a domain has ended, or has not. */
+#define LOOK_MS 200u
 
 enum {
     FD_LISTEN,
@@ -58,6 +62,8 @@ struct guard {
     uint64_t linger_ms; /* LINGER_MS, or as the command line says. */
     bool stuck_told;
     struct dog dog;
+    struct domains domains;
+    uint64_t look_ms; /* When domains are looked at again: nobody tells of their end. */
     struct pollfd polls[FD_COPIES + GUARD_COPIES];
     struct guard_table_msg table_msg;
 };
@@ -152,10 +158,25 @@ static void welcome(struct guard *g)
     tell_dog(g);
 }
 
+/* 0, or why it cannot be guarded. */
+static int can_guard(const struct guard *g, const struct guard_copy *copy, int pidfd)
+{
+    if (copy->domain == 0) {
+        return pidfd < 0 ? ERR_INVALID : 0;
+    }
+    if (pidfd >= 0) {
+        return ERR_INVALID;
+    }
+    return g->domains.fd < 0                                                    ? ERR_UNSUPPORTED
+           : domain_is_there(&g->domains, (uint32_t)copy->domain, &copy->guest) ? 0
+                                                                                : ERR_NOT_FOUND;
+}
+
 static void add(struct guard *g, const struct guard_copy *copy, int pidfd)
 {
     struct guard_entry *e;
-    int rc = pidfd < 0 ? ERR_INVALID : guard_add(&g->table, copy, now_ms(), &e);
+    int rc = can_guard(g, copy, pidfd);
+    rc = rc == 0 ? guard_add(&g->table, copy, now_ms(), &e) : rc;
     if (rc == 0) {
         e->handle = pidfd;
     } else if (pidfd >= 0) {
@@ -166,7 +187,9 @@ static void add(struct guard *g, const struct guard_copy *copy, int pidfd)
 
 static void forget(struct guard *g, struct guard_entry *e)
 {
-    (void)close(e->handle);
+    if (e->handle >= 0) {
+        (void)close(e->handle);
+    }
     guard_remove(&g->table, e);
 }
 
@@ -228,30 +251,52 @@ static bool listen_once(struct guard *g)
 
 /* --- the copies */
 
+static bool is_gone(const struct guard *g, uint32_t i, bool look)
+{
+    const struct guard_copy *copy = &g->table.entries[i].copy;
+    if (copy->domain == 0) {
+        return g->polls[FD_COPIES + i].revents != 0;
+    }
+    return look && !domain_is_there(&g->domains, (uint32_t)copy->domain, &copy->guest);
+}
+
 static void bury(struct guard *g)
 {
+    uint64_t now = now_ms();
+    bool look = now >= g->look_ms;
+    g->look_ms = look ? now + LOOK_MS : g->look_ms;
     /* From behind: removing one moves the last into its place. */
     for (uint32_t i = g->table.n; i > 0; i--) {
         struct guard_entry *e = &g->table.entries[i - 1];
-        if (g->polls[FD_COPIES + i - 1].revents != 0) {
+        if (is_gone(g, i - 1, look)) {
             const struct guard_copy copy = e->copy;
             forget(g, e);
             tell_copy(g, GUARD_GONE, &copy, 0);
+        } else if (look && e->killed && e->copy.domain != 0) {
+            domain_end(&g->domains, (uint32_t)e->copy.domain, &e->copy.guest);
         }
     }
 }
 
+/* What is quick comes first: processes are killed and domains stand still before the first domain
+ * is taken apart. */
 static void kill_all(struct guard *g)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < g->table.n; i++) {
         struct guard_entry *e = &g->table.entries[i];
-        if (!e->killed) {
-            (void)syscall(SYS_pidfd_send_signal, e->handle, SIGKILL, NULL, 0);
-            e->killed = true;
-            n++;
+        if (e->killed) {
+            continue;
         }
+        if (e->copy.domain != 0) {
+            domain_stop(&g->domains, (uint32_t)e->copy.domain, &e->copy.guest);
+        } else {
+            (void)syscall(SYS_pidfd_send_signal, e->handle, SIGKILL, NULL, 0);
+        }
+        e->killed = true;
+        n++;
     }
+    g->look_ms = 0; /* They are ended next. */
     tell_count(g, GUARD_KILLED, n);
 }
 
@@ -275,6 +320,11 @@ static uint64_t next_ms(const struct guard *g)
     }
     if (at == 0 && g->client < 0 && g->table.n == 0) {
         at = g->alone_ms + g->linger_ms;
+    }
+    for (uint32_t i = 0; i < g->table.n; i++) {
+        if (g->table.entries[i].copy.domain != 0 && (at == 0 || g->look_ms < at)) {
+            at = g->look_ms + 1;
+        }
     }
     uint64_t dog = dog_next_ms(&g->dog, g->table.end_ms);
     return dog != 0 && (at == 0 || dog < at) ? dog : at;
@@ -404,6 +454,7 @@ int main(int argc, char **argv)
     guard.client = -1;
     guard.alone_ms = now_ms();
     guard.linger_ms = argc >= 3 ? strtoul(argv[2], &end, 10) : LINGER_MS;
+    domains_open(&guard.domains);
     dog_init(&guard.dog, &dog_real_calls, argc == 4 ? argv[3] : "");
     if (argc < 2 || argc > 4 || argv[1][0] == '-' || (end != NULL && *end != '\0')) {
         (void)fprintf(stderr, "usage: quorate-guard SOCKET-PATH [LINGER-MS [WATCHDOG]]\n"

@@ -10,7 +10,7 @@
 
 struct guard_entry {
     struct guard_copy copy;
-    int handle;  /* The caller's: how the copy is killed. */
+    int handle;  /* The caller's: how the copy is killed; -1 for a domain. */
     bool killed; /* It was; it is not known to be dead. */
 };
 

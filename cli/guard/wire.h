@@ -9,7 +9,7 @@
 #include "core/id.h"
 
 /* Of the format: a guard of another program is not talked to. */
-#define GUARD_MAGIC 0x51474401u
+#define GUARD_MAGIC 0x51474402u
 
 /* Most copies on one host. */
 #define GUARD_COPIES 1024u
@@ -17,11 +17,12 @@
 enum guard_kind {
     GUARD_TABLE = 1, /* Guard, first thing: end_ms, margin_ms, n, and the copies behind. */
     GUARD_LEASE,     /* Daemon: the lease ends at end_ms, its guests margin_ms earlier. */
-    GUARD_ADD,       /* Daemon: guest, epoch, pid, with the process's pidfd. */
-    GUARD_ADDED,     /* Guard: guest, epoch; code 0, or why not (ERR_STATE: no lease). */
+    GUARD_ADD,       /* Daemon: guest, epoch, pid, with the process's pidfd; or domain. */
+    GUARD_ADDED,     /* Guard: guest, epoch; code 0, or why not (ERR_STATE: no lease;
+                        ERR_UNSUPPORTED: a domain, and no Xen that this guard can talk to). */
     GUARD_DROP,      /* Daemon: guest, epoch are guarded no more. */
     GUARD_DROPPED,   /* Guard: guest, epoch. */
-    GUARD_GONE,      /* Guard: guest, epoch: its process has ended. */
+    GUARD_GONE,      /* Guard: guest, epoch: its process or domain has ended. */
     GUARD_KILLED,    /* Guard: the time has come; n were killed. */
     GUARD_STUCK,     /* Guard: the lease is over and n will not die. */
     GUARD_DOG        /* Guard: n 1: a watchdog stands behind it; 0: it does not, code is why
@@ -31,7 +32,8 @@ enum guard_kind {
 struct guard_copy {
     struct id guest;
     uint64_t epoch;
-    uint64_t pid;
+    uint64_t pid;    /* Of its process; 0 if it has none. */
+    uint64_t domain; /* Xen's number of it; 0 if it is none. */
 };
 
 struct guard_msg {

@@ -31,7 +31,7 @@ struct agent_guard {
     bool (*holds)(void *ctx, const struct id *guest, uint64_t epoch);  /* It is in the table. */
     bool (*killed)(void *ctx, const struct id *guest, uint64_t epoch); /* ... and was killed. */
     /* Begin to guard the copy, of this process; agent_guard_changed() when that is known. */
-    void (*add)(void *ctx, const struct id *guest, uint64_t epoch, int64_t pid);
+    void (*add)(void *ctx, const struct hv_info *copy);
     void (*drop)(void *ctx, const struct id *guest, uint64_t epoch);
 };
 

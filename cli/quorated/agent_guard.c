@@ -35,7 +35,7 @@ void agent_guard_add(struct slot *s, uint64_t epoch)
     struct hv_info info;
     const struct hv_key key = {.uuid = s->uuid, .epoch = epoch};
     if (hv_lookup(a->opt.hv, &key, &info)) {
-        a->opt.guard->add(a->opt.ctx, &s->uuid, epoch, info.pid);
+        a->opt.guard->add(a->opt.ctx, &info);
         slot_touch_at(s, agent_now(a) + AGENT_BACKOFF_MS);
     }
 }

@@ -142,10 +142,13 @@ static bool guard_killed(void *ctx, const struct id *guest, uint64_t epoch)
     return warden_killed(leasing_warden(d->leasing), guest, epoch);
 }
 
-static void guard_add(void *ctx, const struct id *guest, uint64_t epoch, int64_t pid)
+static void guard_add(void *ctx, const struct hv_info *info)
 {
     struct daemon *d = ctx;
-    struct guard_copy copy = {.guest = *guest, .epoch = epoch, .pid = (uint64_t)pid};
+    struct guard_copy copy = {.guest = info->key.uuid,
+                              .epoch = info->key.epoch,
+                              .pid = (uint64_t)info->pid,
+                              .domain = info->domain};
     warden_add(leasing_warden(d->leasing), &copy);
 }
 

@@ -231,6 +231,13 @@ static int send_process(const struct guard_link *l, const struct guard_msg *m, s
     return n < 0 ? err_sys(e, ERR_IO, errnum, "say to the guard at %s", l->opt.path) : 0;
 }
 
+static int send_plain(const struct guard_link *l, const struct guard_msg *m, struct err *e)
+{
+    return send(l->fd, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0
+               ? err_sys(e, ERR_IO, errno, "say to the guard at %s", l->opt.path)
+               : 0;
+}
+
 /* A connection that does not take what is said is seen to end by the poll: the guard hangs, or is
  * gone. */
 int guard_link_send(struct guard_link *l, const struct guard_msg *m, struct err *e)
@@ -238,12 +245,8 @@ int guard_link_send(struct guard_link *l, const struct guard_msg *m, struct err 
     if (l->poll == NULL) {
         return err_set(e, ERR_IO, "there is no guard at %s", l->opt.path);
     }
-    int rc = 0;
-    if (m->kind == GUARD_ADD) {
-        rc = send_process(l, m, e);
-    } else if (send(l->fd, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        rc = err_sys(e, ERR_IO, errno, "say to the guard at %s", l->opt.path);
-    }
+    bool is_process = m->kind == GUARD_ADD && m->copy.domain == 0;
+    int rc = is_process ? send_process(l, m, e) : send_plain(l, m, e);
     if (rc == ERR_IO) {
         (void)shutdown(l->fd, SHUT_RDWR);
     }

@@ -33,7 +33,7 @@ void guard_link_connect(struct guard_link *l);
 
 /* Say this; a GUARD_ADD takes the process of its pid along. Without a connection nothing happens:
  * `lost` told so, or will. Nothing was said when there is no such process any more (ERR_NOT_FOUND),
- * or the copy has none (pid 0, driver sim: ERR_UNSUPPORTED). */
+ * or the copy has neither process nor domain (driver sim: ERR_UNSUPPORTED). */
 int guard_link_send(struct guard_link *l, const struct guard_msg *m, struct err *e);
 
 /* The guard goes on. `closed` fires from the loop, and l is gone then. */
