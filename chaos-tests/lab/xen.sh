@@ -42,7 +42,7 @@ pack_machine() {
     local tree library
     tree=$(mktemp -d)
     mkdir -p "$tree"/usr/{sbin,bin,lib/x86_64-linux-gnu}
-    cp "$LAB_BUILD"/cli/quorat{ed,e-guard,e} "$tree/usr/sbin/"
+    cp "$LAB_BUILD"/cli/quorat{ed,e-guard,e,e-xen} "$tree/usr/sbin/"
     for library in $(ldd "$tree"/usr/sbin/* | awk '/=> \//{print $3}' | sort -u); do
         cp -nL "$library" "$tree/usr/lib/x86_64-linux-gnu/"
     done
