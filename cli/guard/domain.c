@@ -7,7 +7,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
 #include <xen/domctl.h>
 #include <xen/sys/privcmd.h>
 #include <xen/xen.h>
