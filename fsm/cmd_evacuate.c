@@ -211,7 +211,6 @@ void cmd_evacuation_end(struct apply *a, const void *record)
     }
     uint32_t left = rows_guests_on(a->t, h.name);
     if (c->code == 0 && left > 0) {
-        MARK(evacuation_not_over);
         struct outcome *out = reject(a, ERR_IN_USE, "host", h.name);
         out->a = left;
         return;

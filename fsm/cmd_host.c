@@ -152,7 +152,6 @@ void cmd_host_remove(struct apply *a, const void *record)
         return;
     }
     if (a->f->sys.hosts <= 1) {
-        MARK(last_host_kept);
         (void)reject_state(a, "host", h.name, "last", h.state);
         return;
     }

@@ -100,7 +100,6 @@ int fsm_open(struct fsm **ret, const struct fsm_options *options, bool *ret_rebu
     f->hashes = mem_new(HASHES_KEPT, sizeof *f->hashes);
     rc = reload(f, e);
     if (rc == ERR_CORRUPT) {
-        MARK(store_emptied);
         *ret_rebuilt = true;
         rc = fsm_reset(f, e);
     }

@@ -148,7 +148,6 @@ static void incoming_started(uv_timer_t *timer)
     if (sim_stream_listen(c, req, &e) != 0) {
         struct hv *hv = c->hv;
         c->req = NULL;
-        MARK(not_listening);
         sim_end(c, HV_EXIT_INCOMING, e.msg);
         hv_fail(hv, req, &e);
         return;

@@ -139,7 +139,6 @@ static struct migration_answer target_listens(const struct migration_facts *f)
     if (f->preparing) {
         return answer(MIGRATION_WAIT);
     }
-    MARK_IF(address_forgotten, !f->address_known);
     /* A copy whose address is not known was made by an earlier run; nobody can reach it. */
     return answer(f->address_known ? MIGRATION_PREPARED : MIGRATION_DESTROY);
 }

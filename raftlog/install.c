@@ -233,7 +233,6 @@ int install_begin(struct node *node, const struct node_snapshot *meta)
     struct install *in = &node->install;
 
     if (in->taking) {
-        MARK(snapshot_overtaken);
         in->taking = false;
         node->options.io.snapshot_cancel(node->options.io.ctx, in->job);
     }

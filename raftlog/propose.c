@@ -387,7 +387,6 @@ static int submit(struct node *node, bool *ret_refused, struct err *e)
     int rc = n == 0 ? 0 : drive_submit(node, entries, n, e);
     if (rc == ERR_NOT_LEADER) {
         /* Nothing was appended. */
-        MARK(submit_refused);
         for (struct forward *f = taken; f != NULL; f = f->next) {
             refuse(node, f->from, f->ticket, rc);
         }

@@ -246,7 +246,6 @@ static void out_supersede(struct raftlog *rl, uint64_t to)
 {
     for (struct rl_snap_out *o = rl->outs, *next; o != NULL; o = next) {
         next = o->next;
-        MARK_IF(snapshot_superseded, o->to == to);
         if (o->to == to && o->ready) {
             out_free(o);
         } else if (o->to == to) {

@@ -217,7 +217,6 @@ static void scrub(struct wal *w)
     size_t len = w->dirty_end - w->at;
     memset(buf_reserve(&f->bytes, len), 0, len);
     f->bytes.len = len;
-    MARK(scrubbed);
     f->scrub = true;
     f->write.alone = true;
     f->write.resume = true;

@@ -396,7 +396,6 @@ static int find_end(struct scan *s, struct err *e)
         w->segments[w->active].max_index = w->last;
     }
     if (w->last < w->o.acked) { /* (d) */
-        MARK(log_too_short);
         char name[DISK_NAME_SIZE];
         wal_segment_name(name, s->end_number);
         return err_set(e, ERR_CORRUPT,

@@ -2,18 +2,22 @@
 # shellcheck shell=bash
 
 verb_chaos() {
-    local arg
+    local arg args=() before=''
     install_missing build >&2
-    for arg in "$@"; do
+    for arg in "$@" --; do
         case $arg in
         --mutants | --audit)
             "chaos_${arg#--}" "$@"
             return
             ;;
         esac
+        [[ $before != --sweep || $arg != --* ]] || args+=(tour) # There is one story.
+        args+=("$arg")
+        before=$arg
     done
+    unset 'args[-1]'
     build_release quorate-sim >&2
-    exec "$LAB_ROOT/build/chaos-tests/quorate-sim" "$@"
+    exec "$LAB_ROOT/build/chaos-tests/quorate-sim" "${args[@]}"
 }
 
 # One mistake, for chaos_mutants: a line of what came of it on stdout. quorate-sim's runs end at the first

@@ -72,6 +72,8 @@ step_chaos() {
     chaos_fresh three --seed "$seed" --seeds 250 --seconds 60 || rc=1
     chaos_fresh five --seed "$seed" --seeds 100 --seconds 60 --hosts 5 || rc=1
     chaos_fresh long --seed "$seed" --seeds 12 --seconds 600 || rc=1
+    "$sim" --sweep tour --every 11 --seed "$((seed % 100))" --marks --jobs "$(jobs_here)" || rc=1
+    chaos_marks "$STEP_LOG" || rc=1
     printf '= fresh seeds from %s, %s simulated hours\n' "$seed" \
         "$(awk 'match($0, / seeds, [0-9.]+ sim/) { s += substr($0, RSTART + 8) } END { print s }' "$STEP_LOG")"
     return "$rc"
@@ -81,7 +83,16 @@ step_chaos() {
 chaos_fresh() {
     local name=$1
     shift
-    "$sim" "$@" --jobs "$(jobs_here)" --judged --report "$dir/$name.html" --save "$dir/$name.scenario"
+    "$sim" "$@" --jobs "$(jobs_here)" --judged --marks --report "$dir/$name.html" --save "$dir/$name.scenario"
+}
+
+# chaos_marks LOG: each mark of core/marks.def that is OFTEN must have been hit in one of the batches (the
+# others are the corpus'). Names those that were not.
+chaos_marks() {
+    awk '/^mark OFTEN / {hits[$3] += $4}
+        END {for (m in hits) {all++; if (!hits[m]) {print "FAILED: no run came by the mark " m; bad = 1}}
+            if (!all) {print "FAILED: no marks were counted"; bad = 1}
+            exit bad}' "$1"
 }
 
 # What share of our lines the unit tests run: a figure, not a limit.

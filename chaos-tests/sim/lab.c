@@ -34,7 +34,7 @@
 #define REST_S       240
 #define CALM_S       3 /* Clients go on for so long after healing. */
 #define CORE_WRITE_S 60
-#define OWED_S       20 /* After it has come to rest; a client may have to find a connection. */
+#define OWED_S       20 /* After it has come to rest. */
 #define STEP_NS      (100 * NS_PER_MS)
 
 struct lab lab;
@@ -360,6 +360,7 @@ static void pay_debts(void)
     workload_owe(&lab.hosts[0], must);
     if (lab.o.clients > 0) {
         must(MUST_WRITE, "");
+        workload_hang_up(&wl.workers[0]);
         ask_something();
     }
     world_run(world.now_ns + OWED_S * NS_PER_S);
@@ -394,7 +395,9 @@ void lab_scenario(struct lab_options *o, const struct scenario *s)
 /* A replica that stops by itself is a violation, whatever else the run shows. */
 static void log_seen(struct proc *p, const char *event, const char *line)
 {
-    bool disk = lab.disk_faults && strstr(line, "code=IO ") != NULL;
+    /* A log that must begin anew on a full disk is tried again by the next daemon. */
+    bool disk = (lab.disk_faults && strstr(line, "code=IO ") != NULL) ||
+                (p->machine->disk_bytes != 0 && strstr(line, "code=NO_SPACE ") != NULL);
     bool lost = (lab.forgetting || members_leave()) &&
                 (strstr(line, "code=REFUSED ") != NULL || strstr(line, "code=CORRUPT ") != NULL);
     if (strcmp(event, "replica_stopped") == 0 && !disk && !lost) {

@@ -415,6 +415,9 @@ int options_read(struct options *s, int argc, char **argv)
     if (rc < 0 && optind < argc) {
         return bad_option(argv[optind], "not an option");
     }
+    if (rc < 0 && s->o.crash.n > 0 && (s->o.story == NULL || s->o.crash.host >= s->o.hosts)) {
+        return bad_option("--at", s->o.story == NULL ? "is of a --sweep" : "there is no such host");
+    }
     const char *const files[] = {s->history, s->report, s->save, s->shrink};
     for (size_t i = 0; i < ARRAY_LEN(files) && rc < 0; i++) {
         int bad = writable(files[i]);

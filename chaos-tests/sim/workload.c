@@ -251,6 +251,16 @@ static void ask_later(struct worker *w, uint64_t min_ms, uint64_t max_ms)
     }
 }
 
+void workload_hang_up(struct worker *w)
+{
+    struct proc *before = proc_enter(w->c.proc);
+    for (uint32_t i = 0; i < lab.o.hosts; i++) {
+        vclient_hang_up(&w->c, i);
+    }
+    proc_leave(before);
+    vloop_replan(w->c.proc);
+}
+
 void workload_ask(struct worker *w, uint32_t number, const void *record)
 {
     struct proc *before = proc_enter(w->c.proc);

@@ -78,6 +78,8 @@ void worker_done(struct worker *w);
 void choose_ask(struct worker *w);
 /* Make the ask of this record. */
 void ask_record(struct worker *w, uint32_t number, const void *record, int32_t guest);
+/* It begins with new connections: how long it waits on a dead one is its own affair. */
+void workload_hang_up(struct worker *w);
 /* Have a client ask this now, outside of its own work. It must be idle. */
 void workload_ask(struct worker *w, uint32_t number, const void *record);
 

@@ -296,7 +296,6 @@ static bool promote_one(struct control *c, const struct census *s, const struct 
     for (uint32_t i = 0; due && i < s->n_members; i++) {
         if (may_vote(c, s, &s->members[i], st)) {
             MARK(promoted);
-            MARK_IF(promoted_for_gone, s->gone > 0);
             return set_role(c, &s->members[i], RAFTLOG_VOTER);
         }
     }

@@ -552,21 +552,6 @@ void simdisk_finish(struct simdisk *sd)
     sd->task_first = sd->task_last = NULL;
 }
 
-uint64_t simdisk_next_us(const struct simdisk *sd)
-{
-    uint64_t next = UINT64_MAX;
-    if (sd->dead) {
-        return next;
-    }
-    if (sd->group != NULL) {
-        next = sd->group_done_us;
-    }
-    if (sd->task_first != NULL) {
-        next = min_u64(next, sd->task_done_us);
-    }
-    return next;
-}
-
 void simdisk_run(struct simdisk *sd, uint64_t now_us)
 {
     for (;;) {

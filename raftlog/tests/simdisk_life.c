@@ -108,6 +108,21 @@ void simdisk_crash(struct simdisk *sd, bool power)
     }
 }
 
+uint64_t simdisk_next_us(const struct simdisk *sd)
+{
+    uint64_t next = UINT64_MAX;
+    if (sd->dead) {
+        return next;
+    }
+    if (sd->group != NULL) {
+        next = sd->group_done_us;
+    }
+    if (sd->task_first != NULL) {
+        next = min_u64(next, sd->task_done_us);
+    }
+    return next;
+}
+
 void simdisk_drain(struct simdisk *sd)
 {
     for (uint64_t next = simdisk_next_us(sd); next != UINT64_MAX; next = simdisk_next_us(sd)) {
