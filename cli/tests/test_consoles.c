@@ -18,13 +18,14 @@
 #include "cli/console.h"
 #include "cli/quorated/consoles.h"
 
-/* Only this file's consoles ask these. */
+/* Only this file's consoles ask these. NOLINTBEGIN(readability-identifier-naming) */
 #define raftlog_status(rl, ret)     fake_status(rl, ret)
 #define fsm_look(f)                 fake_look(f)
 #define fsm_view_close(v)           fake_close(v)
 #define fsm_get_guest(v, name, ret) fake_guest(v, name, ret)
 #define fsm_get_host(v, name, ret)  fake_host(v, name, ret)
 #define hv_lookup(hv, key, ret)     fake_copy(hv, key, ret)
+/* NOLINTEND(readability-identifier-naming) */
 
 static void fake_status(struct raftlog *rl, struct raftlog_status *ret);
 static struct fsm_view *fake_look(struct fsm *f);
