@@ -26,7 +26,7 @@ int console_get_hello(const uint8_t *data, size_t len, struct console_hello *ret
     unsigned flags = data[CONSOLE_MAGIC_LEN];
     size_t n = data[CONSOLE_MAGIC_LEN + 1];
     const uint8_t *name = data + CONSOLE_MAGIC_LEN + 2;
-    if (n == 0 || n > LIMIT_NAME || flags > (CONSOLE_FORCE | CONSOLE_RELAYED)) {
+    if (n == 0 || n > LIMIT_NAME || flags > (CONSOLE_FORCE | CONSOLE_RELAYED | CONSOLE_SCREEN)) {
         return ERR_MALFORMED;
     }
     if (len < CONSOLE_MAGIC_LEN + 2 + n) {

@@ -22,8 +22,9 @@
 #define CONSOLE_FRAME_MAX 16384u
 
 enum console_flag {
-    CONSOLE_FORCE = 1,  /* Take it away from whoever has it. */
-    CONSOLE_RELAYED = 2 /* From a daemon: not to be passed on once more. */
+    CONSOLE_FORCE = 1,   /* Take it away from whoever has it. */
+    CONSOLE_RELAYED = 2, /* From a daemon: not to be passed on once more. */
+    CONSOLE_SCREEN = 4   /* Its VNC server instead: any number at a time, and nothing is dropped. */
 };
 
 struct console_hello {

@@ -113,5 +113,24 @@ ended lists 0
 check "the end is told" shows lists 'web1 is stopped'
 refused 4 "it has no console" on_pool guest console web1
 refused 3 "not found" on_pool guest console nobody
+# Its screen, from a host that does not run it, for two viewers.
+on_pool guest create web2 --image tiny --vnc on >/dev/null
+expect_beating web2
+other=$(host_but "$(guest_field web2 host)")
+quorate --connect "$(addresses "$other")" guest vnc web2 >"$LAB_DIR/vnc.port" 2>"$LAB_DIR/vnc.said" &
+BACKGROUND+=($!)
+VNC=$!
+has_port() { [[ -s $LAB_DIR/vnc.port ]]; }
+wait_until 10 "it listens" has_port
+port=$(sed 's/.*://' "$LAB_DIR/vnc.port")
+greets() { [[ $(head -c 12 <"/dev/tcp/127.0.0.1/$port") == "RFB 003.00"* ]]; }
+check "the screen's server greets" greets
+check "and another viewer" greets
+on_pool guest destroy web2 >/dev/null
+no_greeting() { [[ -z $(head -c 12 <"/dev/tcp/127.0.0.1/$port") ]]; }
+check "a guest that is off has no screen" no_greeting
+check "which is told" grep -q "is stopped" "$LAB_DIR/vnc.said"
+kill -INT "$VNC"
+check "it ends in good order" wait "$VNC"
 check "nothing fell over" pool_is_whole
 figures "$(shown lists '^HB ') beats seen by the last terminal"

@@ -100,6 +100,7 @@ guest_verbs() {
     quietly guest start "$g"
     quietly guest reboot "$g"
     q_refused 4 "has no console under driver sim" guest console "$g"
+    q_refused 2 "not a number" guest vnc "$g" --port nonsense
     q_refused 4 "only a stopped, saved or failed guest" guest rename "$g" "$g-2"
     truncate -s 1M "$LAB_DIR/repo/$g.img"
     quietly guest block-attach "$g" "lab:$g.img" xvdb

@@ -34,6 +34,9 @@ int run_vcpu_set(struct cli *cli, const struct parsed *p);
 /* run_console.c */
 int run_console(struct cli *cli, const struct parsed *p);
 
+/* run_vnc.c */
+int run_vnc(struct cli *cli, const struct parsed *p);
+
 /* run_host.c */
 int run_balance(struct cli *cli, const struct parsed *p);
 int run_host_fence(struct cli *cli, const struct parsed *p);

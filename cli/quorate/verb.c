@@ -37,6 +37,9 @@ SCHEMA_DEFINE(args_memory, ARGS_MEMORY_FIELDS)
 #define SCHEMA_RECORD args_vcpus
 SCHEMA_DEFINE(args_vcpus, ARGS_VCPUS_FIELDS)
 #undef SCHEMA_RECORD
+#define SCHEMA_RECORD args_vnc
+SCHEMA_DEFINE(args_vnc, ARGS_VNC_FIELDS)
+#undef SCHEMA_RECORD
 #define SCHEMA_RECORD args_migrate
 SCHEMA_DEFINE(args_migrate, ARGS_MIGRATE_FIELDS)
 #undef SCHEMA_RECORD
@@ -165,6 +168,10 @@ static const struct verb own_verbs[] = {
      .args = &schema_args_vcpus,
      .run = run_vcpu_set,
      .flags = VERB_REQUEST},
+    {.title = "guest vnc",
+     .summary = "Bring the VNC screen of a guest to a port of this machine, wherever it runs",
+     .args = &schema_args_vnc,
+     .run = run_vnc},
     {.title = "op wait",
      .summary = "Wait for the end of an operation",
      .args = &schema_args_id,

@@ -46,6 +46,9 @@
 #define ARGS_VCPUS_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(u32,  vcpus,           _,          REQ,    1,  512,           0,    "",    "Virtual CPUs")
+#define ARGS_VNC_FIELDS(F) \
+    F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
+    F(u32,  port,            _,          OPT,    0,  65535,         0,    "",    "Of this machine, for viewers; 0: any that is free")
 #define ARGS_MIGRATE_FIELDS(F) \
     F(str,  name,            _,          REQ,    1,  LIMIT_NAME,    0,    "",    "Guest") \
     F(str,  host,            _,          OPT,    0,  LIMIT_NAME,    0,    "",    "Target; empty: the roomiest other host") \
@@ -90,6 +93,7 @@ SCHEMA_STRUCT(args_console, ARGS_CONSOLE_FIELDS)
 SCHEMA_STRUCT(args_restore, ARGS_RESTORE_FIELDS)
 SCHEMA_STRUCT(args_memory, ARGS_MEMORY_FIELDS)
 SCHEMA_STRUCT(args_vcpus, ARGS_VCPUS_FIELDS)
+SCHEMA_STRUCT(args_vnc, ARGS_VNC_FIELDS)
 SCHEMA_STRUCT(args_migrate, ARGS_MIGRATE_FIELDS)
 SCHEMA_STRUCT(args_evacuate, ARGS_EVACUATE_FIELDS)
 SCHEMA_STRUCT(args_maintenance, ARGS_MAINTENANCE_FIELDS)

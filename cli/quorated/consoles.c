@@ -187,6 +187,18 @@ static void user_end(void *ctx, int code)
 
 /* --- where the guest is */
 
+/* QEMU and Xen listen there for viewers of this host alone. */
+static void open_screen(struct session *s, const struct guest *g, const struct hv_info *info)
+{
+    struct addr at = {.kind = ADDR_V4, .host = "127.0.0.1"};
+    if (info->vnc_display < 0) {
+        session_fail(s, ERR_UNSUPPORTED, "guest %s has no VNC screen", g->name);
+        return;
+    }
+    at.port = (uint16_t)(5900 + info->vnc_display);
+    s->far = stream_connect(s->c->group, &at, CONNECT_MS, &far_handler, s);
+}
+
 /* The guest runs here, by the state: its console, or why there is none. */
 static void open_here(struct session *s, const struct guest *g)
 {
@@ -198,6 +210,10 @@ static void open_here(struct session *s, const struct guest *g)
         session_fail(s, ERR_NOT_READY, "guest %s is not there yet", g->name);
         return;
     }
+    if ((s->hello.flags & CONSOLE_SCREEN) != 0) {
+        open_screen(s, g, &info);
+        return;
+    }
     if (info.console[0] == '\0' ||
         str_copy(at.path, sizeof at.path, info.console) >= sizeof at.path) {
         session_fail(s, ERR_UNSUPPORTED, "guest %s has no console under driver %s", g->name,
@@ -206,7 +222,8 @@ static void open_here(struct session *s, const struct guest *g)
     }
     s->uuid = g->uuid;
     for (struct session *other = c->sessions; other != NULL; other = other->next) {
-        if (other == s || other->relay || !id_equal(&other->uuid, &s->uuid)) {
+        if (other == s || other->relay || (other->hello.flags & CONSOLE_SCREEN) != 0 ||
+            !id_equal(&other->uuid, &s->uuid)) {
             continue;
         }
         if ((s->hello.flags & CONSOLE_FORCE) == 0) {
@@ -341,7 +358,8 @@ void consoles_tick(struct consoles *c, uint64_t now)
         next = s->next;
         if (s->far == NULL && now - s->since_ms >= HELLO_MS) {
             session_fail(s, ERR_TIMEOUT, "no hello in time");
-        } else if (s->blocked && !s->relay && !s->lossy && now - s->since_ms >= PATIENCE_MS) {
+        } else if (s->blocked && !s->relay && !s->lossy && (s->hello.flags & CONSOLE_SCREEN) == 0 &&
+                   now - s->since_ms >= PATIENCE_MS) {
             s->lossy = true;
             stream_read_start(s->far);
         }

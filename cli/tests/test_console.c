@@ -23,7 +23,7 @@ static void a_hello_is_read_as_written_and_not_before_it_is_whole(void **state)
     assert_int_equal(console_get_hello(b.data, b.len, &out), b.len - 5);
     assert_string_equal(out.guest, "web1");
     assert_int_equal(out.flags, CONSOLE_FORCE);
-    b.data[CONSOLE_MAGIC_LEN] = 4;
+    b.data[CONSOLE_MAGIC_LEN] = 8;
     assert_int_equal(console_get_hello(b.data, b.len, &out), ERR_MALFORMED);
     b.data[CONSOLE_MAGIC_LEN] = 0;
     b.data[CONSOLE_MAGIC_LEN + 1] = 0;

@@ -84,6 +84,7 @@ restore
 mem-set
 mem-max
 vcpu-set
+vnc
 [0]
 $ quorate completion-words -- guest start
 web1
