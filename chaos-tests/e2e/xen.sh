@@ -151,6 +151,21 @@ resumed() { signal_daemon CONT "$1"; }
 blow "cut off" healed isolate_host
 blow "daemon stopped" resumed daemon_pause
 blow "power lost" daemon_start power_cut
+
+# --- into a file and back ---------------------------------------------------------------------------
+
+at=$(guest_field pv host)
+watch_guest pv
+begin=$(now_ms)
+on_pool guest save pv >/dev/null
+timed "pv saved" "$begin"
+check "nothing of it is left on $at" has_no_domain "$at" pv
+begin=$(now_ms)
+on_pool guest restore pv --host "$(host_but "$at")" >/dev/null
+timed "and restored elsewhere" "$begin"
+expect_beating pv
+watch_end pv
+TIMES+=("not heard for $(report seen_gap_ms) ms")
 expect_single pv
 expect_equal_hashes
 on_pool guest shutdown pvh >/dev/null

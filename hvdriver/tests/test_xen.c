@@ -12,5 +12,5 @@ int main(int argc, char **argv)
         (void)printf("skipped: this is no control domain of a Xen (/proc/xen/privcmd)\n");
         return 77;
     }
-    return run_conformance(argc, argv, CONF_LIFE | CONF_MOVES);
+    return run_conformance(argc, argv, CONF_LIFE | CONF_MOVES | CONF_SAVES);
 }
