@@ -161,7 +161,7 @@ on_pool guest save pv >/dev/null
 timed "pv saved" "$begin"
 check "nothing of it is left on $at" has_no_domain "$at" pv
 begin=$(now_ms)
-on_pool guest restore pv --host "$(host_but "$at")" >/dev/null
+on_pool guest restore pv "$(host_but "$at")" >/dev/null
 timed "and restored elsewhere" "$begin"
 expect_beating pv
 watch_end pv
