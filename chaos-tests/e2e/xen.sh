@@ -41,8 +41,6 @@ done
 begin=$(now_ms)
 pool_up
 timed "pool whole" "$begin"
-# Machines that a processor of another one pretends to be miss many beats of a leader.
-on_pool pool set --lease 8000 >/dev/null
 
 # --- the drivers' suite -----------------------------------------------------------------------------
 
