@@ -156,6 +156,7 @@ void vmcfg_print(const struct cmd_guest_create *guest, bool secrets, struct buf 
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         bool secret = strcmp(values[i].key, "vncpasswd") == 0;
         if (secret && !secrets) {
+            buf_printf(out, "%s", *c->vnc_password == '\0' ? "" : "# vncpasswd is not shown\n");
             continue;
         }
         CLEANUP(buf_done) struct buf text = {0};

@@ -10,8 +10,9 @@
 #include "fsm/commands.h"
 
 /* Append the text, without a NUL. Only what differs from a guest of which nothing is said. The
- * password of VNC is left out unless `secrets`. What vm.cfg has no word for (start, image, host) is
- * left out; a value that vm.cfg cannot hold, such as a bridge with a comma, becomes a comment. */
+ * password of VNC is a comment unless `secrets`. What vm.cfg has no word for (start, image, host)
+ * is left out; a value that vm.cfg cannot hold, such as a bridge with a comma, becomes a comment.
+ */
 void vmcfg_print(const struct cmd_guest_create *guest, bool secrets, struct buf *out);
 
 #endif

@@ -268,6 +268,7 @@ static void a_printed_guest_is_vm_cfg(void **state)
                         "name = 'it\\'s \\\\ '\n"
                         "memory = 64\n"
                         "cmdline = 'root=/dev/xvda quiet'\n"
+                        "# vncpasswd is not shown\n"
                         "on_reboot = 'destroy'\n"
                         "preferred = 'a,b'\n"
                         "vnc = 1\n"
