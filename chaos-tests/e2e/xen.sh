@@ -55,7 +55,7 @@ suite() {
     done
     begin=$(now_ms)
     in_host h1 "cd /tmp && LD_LIBRARY_PATH=$to XEN_TEST_GUEST=$to/guest_pvh.elf \
-        XEN_TEST_PROGRAM=$to/quorate-xen timeout 400 $to/hvdriver_test_$1"
+        XEN_TEST_PROGRAM=$to/quorate-xen timeout 900 $to/hvdriver_test_$1"
     timed "suite on $1 ($(grep -c '\[       OK \]' <<<"$SAID") cases)" "$begin"
 }
 suite xen
