@@ -11,6 +11,7 @@
 #include "core/mp.h"
 #include "core/util.h"
 
+#include "cli/vmcfg_known.h"
 #include "cli/vmcfg_read.h"
 
 /* --- messages */
@@ -56,14 +57,14 @@ void vmcfg_warn(const struct vmcfg_reading *r, const struct vmcfg_setting *s, co
         w->dropped++;
         return;
     }
-    char text[128];
+    char text[160];
     char where[96];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     put_where(r, s, (struct vmcfg_place){.line = s->key_at.line}, where, sizeof where);
-    (void)snprintf(w->text[w->n], sizeof w->text[0], "%.60s: %.90s", where, text);
+    (void)snprintf(w->text[w->n], sizeof w->text[0], "%.60s: %.150s", where, text);
     w->n++;
 }
 
@@ -150,9 +151,23 @@ static int set_config(struct vmcfg_reading *r, const struct vmcfg_text *t, const
     return vmcfg_set(r, t, 0, f, t->s, &r->cmd->config);
 }
 
+/* 0 is "not said" in a record, but in a file it is said. */
+static int set_amount(struct vmcfg_reading *r, const struct vmcfg_text *t, const char *field)
+{
+    if (*t->s != '\0' && t->s[strspn(t->s, "0")] == '\0') {
+        return vmcfg_wrong(r, t, 0, "must be more than 0");
+    }
+    return set_config(r, t, field);
+}
+
 static int set_memory(struct vmcfg_reading *r, const struct vmcfg_text *t)
 {
-    return set_config(r, t, "memory_mib");
+    return set_amount(r, t, "memory_mib");
+}
+
+static int set_vcpus(struct vmcfg_reading *r, const struct vmcfg_text *t)
+{
+    return set_amount(r, t, "vcpus");
 }
 
 static int set_maxmem(struct vmcfg_reading *r, const struct vmcfg_text *t)
@@ -182,6 +197,13 @@ static int set_command(struct vmcfg_reading *r, const struct vmcfg_text *t)
     return vmcfg_set(r, t, 0, f, t->s, r->cmd);
 }
 
+/* What the older manager's files call ha. */
+static int set_ovm_ha(struct vmcfg_reading *r, const struct vmcfg_text *t)
+{
+    const struct schema *s = command_by_number(COMMAND_guest_create)->schema;
+    return vmcfg_set(r, t, 0, schema_find(s, "ha"), t->s, r->cmd);
+}
+
 static int set_boot(struct vmcfg_reading *r, const struct vmcfg_text *t)
 {
     size_t good = strspn(t->s, "acdn");
@@ -206,6 +228,18 @@ static int set_type(struct vmcfg_reading *r, const struct vmcfg_text *t)
         }
     }
     return vmcfg_wrong(r, t, 0, "\"%.20s\" is no type of guest: pv, pvh or hvm", t->s);
+}
+
+/* The files of fully virtualised guests name Xen's firmware here, which is no kernel: xl leaves it
+ * out, too. */
+static int set_kernel(struct vmcfg_reading *r, const struct vmcfg_text *t)
+{
+    const char *slash = strrchr(t->s, '/');
+    if (strcmp(slash == NULL ? t->s : slash + 1, "hvmloader") != 0) {
+        return set_same(r, t);
+    }
+    vmcfg_warn(r, t->setting, "kernel: hvmloader is no kernel but firmware, and is left out");
+    return 0;
 }
 
 /* What xl knows beyond ours, and the nearest that is ours. */
@@ -259,19 +293,33 @@ static const struct key {
     bool is_list;
     key_fn set;
 } keys[] = {
-    {"name", false, set_command},        {"uuid", false, set_command},
-    {"memory", false, set_memory},       {"maxmem", false, set_maxmem},
-    {"vcpus", false, set_same},          {"type", false, set_type},
-    {"builder", false, set_type},        {"kernel", false, set_same},
-    {"ramdisk", false, set_same},        {"root", false, set_cmdline},
-    {"extra", false, set_cmdline},       {"cmdline", false, set_cmdline},
-    {"boot", false, set_boot},           {"disk", true, vmcfg_add_disk},
-    {"vif", true, vmcfg_add_vif},        {"vnc", false, set_same},
-    {"vncpasswd", false, set_vncpasswd}, {"vfb", true, vmcfg_add_vfb},
-    {"on_poweroff", false, set_on_exit}, {"on_reboot", false, set_on_exit},
-    {"on_crash", false, set_on_exit},    {"ha", false, set_command},
-    {"priority", false, set_command},    {"preferred", false, set_command},
-    {"apart", false, set_command},       {"together", false, set_command},
+    {"name", false, set_command},
+    {"uuid", false, set_command},
+    {"memory", false, set_memory},
+    {"maxmem", false, set_maxmem},
+    {"vcpus", false, set_vcpus},
+    {"type", false, set_type},
+    {"builder", false, set_type},
+    {"kernel", false, set_kernel},
+    {"ramdisk", false, set_same},
+    {"root", false, set_cmdline},
+    {"extra", false, set_cmdline},
+    {"cmdline", false, set_cmdline},
+    {"boot", false, set_boot},
+    {"disk", true, vmcfg_add_disk},
+    {"vif", true, vmcfg_add_vif},
+    {"vnc", false, set_same},
+    {"vncpasswd", false, set_vncpasswd},
+    {"vfb", true, vmcfg_add_vfb},
+    {"on_poweroff", false, set_on_exit},
+    {"on_reboot", false, set_on_exit},
+    {"on_crash", false, set_on_exit},
+    {"ha", false, set_command},
+    {"OVM_high_availability", false, set_ovm_ha},
+    {"priority", false, set_command},
+    {"preferred", false, set_command},
+    {"apart", false, set_command},
+    {"together", false, set_command},
 };
 
 static const struct key *find_key(const char *name)
@@ -307,13 +355,47 @@ static int read_list(struct vmcfg_reading *r,
     return 0;
 }
 
-static int
-not_this_kind(struct vmcfg_reading *r, const struct vmcfg_setting *s, const struct key *key)
+static int not_this_kind(struct vmcfg_reading *r, const struct vmcfg_setting *s, bool list)
 {
     struct vmcfg_text t = {.setting = s, .at = s->value_at, .s = ""};
     return vmcfg_wrong(r, &t, 0,
-                       key->is_list ? "must be a list: ['...', '...']"
-                                    : "must be one value, not a list");
+                       list ? "must be a list: ['...', '...']" : "must be one value, not a list");
+}
+
+static bool fits(enum vmcfg_kind kind, const char *value)
+{
+    if (kind == VMCFG_SWITCH) {
+        return *value == '\0' || strcmp(value, "0") == 0 || strcmp(value, "1") == 0;
+    }
+    return kind != VMCFG_NUMBER || value[strspn(value, "0123456789")] == '\0';
+}
+
+/* A key without effect: its value is looked at all the same. */
+static int read_known(struct vmcfg_reading *r, const struct vmcfg_setting *s)
+{
+    const struct vmcfg_known *k = vmcfg_known(s->key);
+    if (k == NULL) {
+        char small[VMCFG_KEY_MAX + 1];
+        (void)str_copy(small, sizeof small, s->key);
+        for (char *p = small; *p != '\0'; p++) {
+            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+        }
+        bool meant = strcmp(small, s->key) != 0 && find_key(small) != NULL;
+        vmcfg_warn(r, s, "unknown key %s is left out%s%s%s", s->key, meant ? " (is " : "",
+                   meant ? small : "", meant ? " meant?)" : "");
+        return 0;
+    }
+    struct vmcfg_text t = {.setting = s, .at = s->value_at, .s = ""};
+    if (k->kind != VMCFG_ANY && s->is_list != (k->kind == VMCFG_LIST)) {
+        return not_this_kind(r, s, k->kind == VMCFG_LIST);
+    }
+    if (!s->is_list && r->lib->get_string(r->cfg, s->name, &t.s, 1) == 0 && t.s != NULL &&
+        !fits(k->kind, t.s)) {
+        return vmcfg_wrong(r, &t, 0, "\"%.40s\" is not %s", t.s,
+                           k->kind == VMCFG_SWITCH ? "0 or 1" : "a number");
+    }
+    vmcfg_warn(r, s, "%s has no meaning here: %s", s->key, k->why);
+    return 0;
 }
 
 /* The setting at which a key is read: the last that sets it anew, else the first that adds to it.
@@ -337,7 +419,7 @@ static int read_list_key(struct vmcfg_reading *r, size_t i, const struct key *ke
     XLU_ConfigList *list = NULL;
     int n = 0;
     if (r->lib->get_list(r->cfg, key->name, &list, &n, 1) != 0) {
-        return not_this_kind(r, s, key);
+        return not_this_kind(r, s, key->is_list);
     }
     uint32_t index = 0;
     for (size_t k = i; k < r->scan->n; k++) {
@@ -357,10 +439,6 @@ static int read_setting(struct vmcfg_reading *r, size_t i)
 {
     const struct vmcfg_setting *s = &r->scan->settings[i];
     const struct key *key = find_key(s->key);
-    if (key == NULL) {
-        vmcfg_warn(r, s, "unknown key %s is left out", s->key);
-        return 0;
-    }
     size_t base = base_of(r->scan, s->key);
     if (i != base) {
         if (i < base && r->scan->settings[base].source < 0) {
@@ -368,12 +446,15 @@ static int read_setting(struct vmcfg_reading *r, size_t i)
         }
         return 0;
     }
+    if (key == NULL) {
+        return read_known(r, s);
+    }
     if (key->is_list) {
         return read_list_key(r, i, key);
     }
     struct vmcfg_text t = {.setting = s, .at = s->value_at};
-    if (r->lib->get_string(r->cfg, key->name, &t.s, 1) != 0 || t.s == NULL) {
-        return not_this_kind(r, s, key);
+    if (r->lib->get_string(r->cfg, s->name, &t.s, 1) != 0 || t.s == NULL) {
+        return not_this_kind(r, s, key->is_list);
     }
     return key->set(r, &t);
 }
@@ -427,91 +508,7 @@ static int read_scanned(struct vmcfg_reading *r, const struct buf *text)
     return rc;
 }
 
-/* --- texts */
-
-/* The text with newlines of one kind, checked: neither NUL nor broken UTF-8. */
-static int take_text(const struct vmcfg_source *s, struct buf *out, struct err *e)
-{
-    if (s->len > VMCFG_MAX) {
-        return err_set(e, ERR_TOO_BIG, "%.60s: larger than %u bytes", s->name, VMCFG_MAX);
-    }
-    size_t bom = s->len >= 3 && memcmp(s->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    uint32_t line = 1;
-    for (size_t i = bom; i < s->len;) {
-        size_t n = i;
-        while (n < s->len && s->data[n] != '\n') {
-            n++;
-        }
-        size_t len = n - i;
-        if (n < s->len && len > 0 && s->data[n - 1] == '\r') {
-            len--;
-        }
-        if (len > 0 && memchr(s->data + i, '\0', len) != NULL) {
-            return err_set(e, ERR_INVALID, "%.60s:%u: a NUL byte; is this a text?", s->name, line);
-        }
-        if (!utf8_valid(s->data + i, len)) {
-            return err_set(e, ERR_INVALID, "%.60s:%u: not UTF-8 text", s->name, line);
-        }
-        buf_put(out, s->data + i, len);
-        buf_put_u8(out, '\n');
-        i = n + 1;
-        line++;
-    }
-    return 0;
-}
-
-/* "memory=512" as a line of the file. A value that is no text in quotes and no list is quoted. */
-static int take_override(const char *text, struct buf *out, struct err *e)
-{
-    size_t len = strlen(text);
-    const char *equals = strchr(text, '=');
-    if (len > VMCFG_OVERRIDE_MAX) {
-        return err_set(e, ERR_TOO_BIG, "%.40s...: longer than %u bytes", text, VMCFG_OVERRIDE_MAX);
-    }
-    if (equals == NULL || equals == text) {
-        return err_set(e, ERR_INVALID, "\"%.60s\" is not NAME=VALUE", text);
-    }
-    if (!utf8_valid(text, len) || strpbrk(text, "\r\n") != NULL) {
-        return err_set(e, ERR_INVALID, "%.*s: not one line of UTF-8 text", (int)(equals - text),
-                       text);
-    }
-    const char *value = equals + 1;
-    if (*value != '\0' && strchr("'\"[", *value) != NULL) {
-        buf_printf(out, "%s\n", text);
-        return 0;
-    }
-    buf_put(out, text, (size_t)(equals + 1 - text));
-    buf_put_u8(out, '"');
-    for (const char *p = value; *p != '\0'; p++) {
-        buf_printf(out, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
-    }
-    buf_printf(out, "\"\n");
-    return 0;
-}
-
-static int scan_all(const struct vmcfg_source *source,
-                    struct vmcfg_scan *scan,
-                    struct buf *text,
-                    struct err *e)
-{
-    int rc = take_text(source, text, e);
-    if (rc == 0) {
-        rc = vmcfg_scan_text(scan, source->name, -1, text, e);
-    }
-    for (size_t i = 0; i < source->n_overrides && rc == 0; i++) {
-        CLEANUP(buf_done) struct buf line = {0};
-        size_t before = scan->n;
-        rc = take_override(source->overrides[i], &line, e);
-        if (rc == 0) {
-            rc = vmcfg_scan_text(scan, source->overrides[i], (int32_t)i, &line, e);
-        }
-        if (rc == 0 && scan->n != before + 1) {
-            rc = err_set(e, ERR_INVALID, "\"%.60s\" is not NAME=VALUE", source->overrides[i]);
-        }
-        buf_put(text, line.data, line.len);
-    }
-    return rc;
-}
+/* --- the whole */
 
 int vmcfg_read(const struct vmcfg_source *source,
                struct cmd_guest_create *ret,
@@ -523,7 +520,7 @@ int vmcfg_read(const struct vmcfg_source *source,
     (void)buf_reserve(&text, 1); /* Never NULL, also for an empty file. */
     struct vmcfg_reading r = {
         .source = source, .scan = scan, .cmd = ret, .warnings = warnings, .e = e};
-    int rc = scan_all(source, scan, &text, e);
+    int rc = vmcfg_take(source, scan, &text, e);
     if (rc == 0) {
         rc = load_library(&r.lib, e);
     }

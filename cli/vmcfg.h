@@ -29,7 +29,7 @@
 struct vmcfg_warnings {
     size_t n;                           /* In text. */
     size_t dropped;                     /* Those that did not fit. */
-    char text[VMCFG_WARNINGS_MAX][160]; /* "vm.cfg:3: unknown key builder is ignored" */
+    char text[VMCFG_WARNINGS_MAX][224]; /* "vm.cfg:3: unknown key x is left out" */
 };
 
 struct vmcfg_source {

@@ -142,6 +142,68 @@ static bool is_mac(const char *s)
     return s[17] == '\0';
 }
 
+/* "10Mb/s", "250KB/s", "1MB/s@20ms". */
+static bool is_rate(const char *s)
+{
+    size_t digits = strspn(s, "0123456789");
+    s += digits;
+    s += *s != '\0' && strchr("GMK", *s) != NULL;
+    if (digits == 0 || (*s != 'b' && *s != 'B') || strncmp(s + 1, "/s", 2) != 0) {
+        return false;
+    }
+    s += 3;
+    if (*s == '\0') {
+        return true;
+    }
+    size_t window = *s == '@' ? strspn(s + 1, "0123456789") : 0;
+    if (window == 0) {
+        return false;
+    }
+    s += 1 + window;
+    s += *s != '\0' && strchr("um", *s) != NULL;
+    return strcmp(s, "s") == 0;
+}
+
+/* What xm and xl know of a card or a screen and has no effect here. */
+static const char *part_why(const struct vmcfg_setting *s, const char *key)
+{
+    static const char *const parts[][3] = {
+        {"vif", "rate", "limits of network cards are not kept in a guest"},
+        {"vif", "script", "the driver joins the card to its bridge, and no script is run"},
+        {"vif", "ip", "addresses are the guest's own matter"},
+        {"vif", "gatewaydev", "addresses are the guest's own matter"},
+        {"vif", "backend", "the host that runs the guest serves its devices"},
+        {"vif", "vifname", "the driver names the host's end of a card"},
+        {"vif", "devid", "cards are numbered as they stand"},
+        {"vif", "mtu", "the card has that of its bridge"},
+        {"vfb", "vncunused", "the driver chooses the address and the port of VNC"},
+        {"vfb", "vncdisplay", "the driver chooses the address and the port of VNC"},
+        {"vfb", "vnclisten", "the driver chooses the address and the port of VNC"},
+        {"vfb", "keymap", "keys are sent as the viewer sends them"},
+        {"vfb", "sdl", "the only screen of a guest is VNC"},
+        {"vfb", "opengl", "the only screen of a guest is VNC"},
+        {"vfb", "display", "the only screen of a guest is VNC"},
+        {"vfb", "xauthority", "the only screen of a guest is VNC"},
+        {"vfb", "videoram", "the driver gives its usual machine"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (strcmp(parts[i][0], s->key) == 0 && strcmp(parts[i][1], key) == 0) {
+            return parts[i][2];
+        }
+    }
+    return NULL;
+}
+
+static void left_out(const struct vmcfg_reading *r, const struct vmcfg_text *t, const char *key)
+{
+    const char *why = part_why(t->setting, key);
+    if (why == NULL) {
+        vmcfg_warn(r, t->setting, "%s: unknown key %s is left out", t->setting->key, key);
+    } else {
+        vmcfg_warn(r, t->setting, "%s: %s has no meaning here: %s", t->setting->key, key, why);
+    }
+}
+
 static int set_vif_part(struct vmcfg_reading *r,
                         const struct vmcfg_text *t,
                         const struct part *p,
@@ -164,7 +226,11 @@ static int set_vif_part(struct vmcfg_reading *r,
                      : vmcfg_wrong(r, t, p->offset, "type: \"%.40s\" is neither ioemu nor netfront",
                                    p->value);
     }
-    vmcfg_warn(r, t->setting, "vif: unknown key %s is left out", p->key);
+    if (strcmp(p->key, "rate") == 0 && !is_rate(p->value)) {
+        return vmcfg_wrong(r, t, p->offset,
+                           "rate: \"%.40s\" is not as 10Mb/s, 250KB/s or 1MB/s@20ms", p->value);
+    }
+    left_out(r, t, p->key);
     return 0;
 }
 
@@ -207,7 +273,7 @@ int vmcfg_add_vfb(struct vmcfg_reading *r, const struct vmcfg_text *t)
             rc = vmcfg_set(r, t, p.offset, field_of(&schema_guest_config, "vnc_password"), p.value,
                            c);
         } else {
-            vmcfg_warn(r, t->setting, "vfb: unknown key %s is left out", p.key);
+            left_out(r, t, p.key);
         }
         if (rc != 0) {
             return rc;

@@ -58,6 +58,13 @@ int vmcfg_set(const struct vmcfg_reading *r,
               const char *value,
               void *record);
 
+/* vmcfg_source.c: the file and the overrides, checked and scanned, and as the text that the library
+ * reads. */
+int vmcfg_take(const struct vmcfg_source *source,
+               struct vmcfg_scan *scan,
+               struct buf *text,
+               struct err *e);
+
 /* vmcfg_device.c: each element of disk, vif and vfb. */
 int vmcfg_add_disk(struct vmcfg_reading *r, const struct vmcfg_text *t);
 int vmcfg_add_vif(struct vmcfg_reading *r, const struct vmcfg_text *t);

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/util.h"
+
 /* Where the scanner is. */
 struct at {
     struct vmcfg_scan *scan;
     const char *name;
-    const char *p;
+    char *p; /* What libxlutil's grammar lacks is rewritten in place, so that columns stay. */
     const char *end;
     struct vmcfg_place place; /* Of *p. */
     struct err *e;
@@ -46,9 +48,24 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_capital(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
 static bool is_key(char c)
 {
-    return (c >= 'a' && c <= 'z') || c == '_' || is_digit(c);
+    return (c >= 'a' && c <= 'z') || is_capital(c) || c == '_' || is_digit(c);
+}
+
+static bool is_word(const char *word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(words[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Blanks and comments; newlines too where a list is open. */
@@ -74,27 +91,108 @@ static int not_a_value(struct at *a)
     char word[24];
     size_t n = 0;
     for (const char *p = a->p; p < a->end && n < sizeof word - 1; p++) {
-        bool of_word = is_key(*p) || (*p >= 'A' && *p <= 'Z') || *p == '.';
-        if (!of_word) {
+        if (!is_key(*p) && *p != '.') {
             break;
         }
         word[n++] = *p;
     }
     word[n] = '\0';
-    if (strcmp(word, "True") == 0 || strcmp(word, "False") == 0) {
-        return wrong(a, &a->place, "%s is no value here; write %d", word, word[0] == 'T');
-    }
     if (n > 0) {
         return wrong(a, &a->place,
                      "\"%s\" is no value; text stands in quotes, and Python code is not "
                      "carried out",
                      word);
     }
+    if (peek(a) == '-' || peek(a) == '+') {
+        return wrong(a, &a->place, "a number has no sign here");
+    }
+    if (peek(a) == '{') {
+        return wrong(a, &a->place, "a value in {} is not read; only texts, numbers and lists are");
+    }
     return wrong(a, &a->place, "a value is missing: text in quotes, a number, or a list in []");
+}
+
+/* Python's constants, as libxlutil writes them: 1, 0 and an empty text. False if there is none. */
+static bool scan_constant(struct at *a)
+{
+    static const char *const constants[][2] = {
+        {"True", "1   "}, {"False", "0    "}, {"None", "\"\"  "}};
+    for (size_t i = 0; i < ARRAY_LEN(constants); i++) {
+        size_t n = strlen(constants[i][0]);
+        bool here = (size_t)(a->end - a->p) >= n && memcmp(a->p, constants[i][0], n) == 0;
+        if (here && (a->p + n == a->end || !is_key(a->p[n]))) {
+            memcpy(a->p, constants[i][1], n);
+            a->p += n;
+            a->place.column += (uint32_t)n;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool at_triple(const struct at *a)
+{
+    return a->end - a->p >= 3 && (*a->p == '"' || *a->p == '\'') && a->p[1] == *a->p &&
+           a->p[2] == *a->p;
+}
+
+/* '''text''' becomes   'text'  . */
+static int scan_triple(struct at *a, struct vmcfg_place *ret_at)
+{
+    struct vmcfg_place open = a->place;
+    char quote = *a->p;
+    a->p[0] = a->p[1] = ' ';
+    a->p += 3;
+    a->place.column += 3;
+    *ret_at = a->place;
+    const char *begin = a->p;
+    while (!at_triple(a) || *a->p != quote) {
+        if (a->p == a->end) {
+            return wrong(a, &open, "text without its closing %c%c%c", quote, quote, quote);
+        }
+        if (*a->p == '\n' || *a->p == '\\' || *a->p == quote) {
+            return wrong(a, &a->place, "text in three quotes holds no %s here",
+                         *a->p == '\n'   ? "line break"
+                         : *a->p == '\\' ? "backslash"
+                                         : "quote of its kind");
+        }
+        step(a);
+        if (a->p - begin > VMCFG_STRING_MAX) {
+            return wrong(a, &open, "text of more than %d bytes", VMCFG_STRING_MAX);
+        }
+    }
+    a->p[1] = a->p[2] = ' ';
+    a->p += 3;
+    a->place.column += 3;
+    return 0;
+}
+
+/* A text in three quotes that is the value of nothing: how Python's files are described. */
+static int skip_description(struct at *a)
+{
+    struct vmcfg_place open = a->place;
+    char quote = *a->p;
+    for (int quotes = 0; quotes < 6;) {
+        if (a->p == a->end) {
+            return wrong(a, &open, "text without its closing %c%c%c", quote, quote, quote);
+        }
+        if (*a->p == quote && (quotes < 3 || quotes > 3 || at_triple(a))) {
+            quotes++;
+        }
+        char c = *a->p;
+        step(a);
+        if (c != '\n') {
+            a->p[-1] = ' ';
+        }
+    }
+    return 0;
 }
 
 static int scan_string(struct at *a, struct vmcfg_place *ret_at)
 {
+    if (at_triple(a)) {
+        return scan_triple(a, ret_at);
+    }
     struct vmcfg_place open = a->place;
     char quote = *a->p;
     step(a);
@@ -116,9 +214,6 @@ static int scan_string(struct at *a, struct vmcfg_place *ret_at)
         }
     }
     step(a);
-    if (peek(a) == quote) {
-        return wrong(a, &open, "text in three quotes is not read; use one pair");
-    }
     return 0;
 }
 
@@ -145,10 +240,10 @@ static int scan_element(struct at *a, struct vmcfg_setting *s, unsigned depth)
         rc = scan_string(a, &at);
     } else if (is_digit(c)) {
         rc = scan_number(a);
-    } else if (c == '[') {
+    } else if (c == '[' || c == '(') {
         rc = scan_list(a, s, depth + 1);
     } else {
-        rc = not_a_value(a);
+        rc = scan_constant(a) ? 0 : not_a_value(a);
     }
     if (rc != 0 || depth > 1) {
         return rc;
@@ -161,31 +256,55 @@ static int scan_element(struct at *a, struct vmcfg_setting *s, unsigned depth)
     return 0;
 }
 
+/* Between two elements. */
+static int scan_comma(struct at *a, char close)
+{
+    skip_blanks(a, /*newlines=*/true);
+    char c = peek(a);
+    if (c == ',') {
+        step(a);
+        skip_blanks(a, /*newlines=*/true);
+        return 0;
+    }
+    if (c == '+' || c == '%' || c == '*') {
+        return wrong(a, &a->place, "nothing is computed here: write the value itself");
+    }
+    return c == close || a->p == a->end
+               ? 0
+               : wrong(a, &a->place, "a comma is missing between the elements of a list");
+}
+
+/* A tuple is read as a list. */
 // NOLINTNEXTLINE(misc-no-recursion): bounded by VMCFG_NESTED_MAX.
 static int scan_list(struct at *a, struct vmcfg_setting *s, unsigned depth)
 {
     struct vmcfg_place open = a->place;
+    char close = *a->p == '(' ? ')' : ']';
+    size_t n = 0;
     if (depth > VMCFG_NESTED_MAX) {
         return wrong(a, &open, "lists more than %d deep", VMCFG_NESTED_MAX);
     }
+    *a->p = '[';
     step(a);
     skip_blanks(a, /*newlines=*/true);
-    while (peek(a) != ']') {
+    while (peek(a) != close) {
         if (a->p == a->end) {
-            return wrong(a, &open, "a list without its closing ]");
+            return wrong(a, &open, "a list without its closing %c", close);
         }
         int rc = scan_element(a, s, depth);
+        const char *after = a->p;
+        if (rc == 0) {
+            rc = scan_comma(a, close);
+        }
         if (rc != 0) {
             return rc;
         }
-        skip_blanks(a, /*newlines=*/true);
-        if (peek(a) == ',') {
-            step(a);
-            skip_blanks(a, /*newlines=*/true);
-        } else if (peek(a) != ']' && a->p < a->end) {
-            return wrong(a, &a->place, "a comma is missing between the elements of a list");
+        bool comma = memchr(after, ',', (size_t)(a->p - after)) != NULL;
+        if (close == ')' && n++ == 0 && !comma && a->p < a->end) {
+            return wrong(a, &open, "one value in () is no list; leave the () away or use []");
         }
     }
+    *a->p = ']';
     step(a);
     return 0;
 }
@@ -201,19 +320,36 @@ static int scan_value(struct at *a, struct vmcfg_setting *s)
     if (is_digit(c)) {
         return scan_number(a);
     }
-    if (c == '[') {
+    if (c == '[' || c == '(') {
         s->is_list = true;
         return scan_list(a, s, 1);
     }
-    return not_a_value(a);
+    return scan_constant(a) ? 0 : not_a_value(a);
+}
+
+void vmcfg_fold(char *key)
+{
+    bool capital = !(key[0] >= 'a' && key[0] <= 'z');
+    for (char *p = key; *p != '\0'; p++) {
+        if (is_capital(*p)) {
+            capital = true;
+            *p = (char)(*p - 'A' + 'a');
+        }
+    }
+    if (capital) {
+        key[0] = 'z';
+    }
 }
 
 static int scan_key(struct at *a, struct vmcfg_setting *s)
 {
+    static const char *const python[] = {"import", "from", "def",   "if",  "for",  "while",
+                                         "class",  "with", "print", "try", "exec", "del"};
     s->key_at = a->place;
     size_t n = 0;
-    if (peek(a) < 'a' || peek(a) > 'z') {
-        return wrong(a, &a->place, "a line is KEY = VALUE, with the key in small letters");
+    char *begin = a->p;
+    if (!is_key(peek(a)) || is_digit(peek(a))) {
+        return wrong(a, &a->place, "a line is KEY = VALUE");
     }
     while (is_key(peek(a))) {
         if (n == VMCFG_KEY_MAX) {
@@ -222,10 +358,17 @@ static int scan_key(struct at *a, struct vmcfg_setting *s)
         s->key[n++] = *a->p;
         step(a);
     }
+    memcpy(s->name, s->key, sizeof s->name);
+    vmcfg_fold(s->name);
+    memcpy(begin, s->name, n);
     skip_blanks(a, /*newlines=*/false);
     if (peek(a) == '+') {
         s->add = true;
         step(a);
+    }
+    if (is_word(s->key, python, ARRAY_LEN(python)) && peek(a) != '=') {
+        return wrong(a, &s->key_at,
+                     "%s: Python code is not carried out; write the values themselves", s->key);
     }
     if (peek(a) != '=') {
         return wrong(a, &a->place, "a line is KEY = VALUE; Python code is not carried out");
@@ -251,6 +394,9 @@ static int scan_setting(struct at *a, int32_t source)
     }
     a->scan->n++;
     skip_blanks(a, /*newlines=*/false);
+    if (peek(a) != '\0' && strchr("+-*/%.", peek(a)) != NULL) {
+        return wrong(a, &a->place, "nothing is computed here: write the value itself");
+    }
     if (a->p < a->end && *a->p != '\n' && *a->p != ';') {
         return wrong(a, &a->place, "the line should end after the value");
     }
@@ -260,10 +406,10 @@ static int scan_setting(struct at *a, int32_t source)
 int vmcfg_scan_text(struct vmcfg_scan *s,
                     const char *name,
                     int32_t source,
-                    const struct buf *text,
+                    struct buf *text,
                     struct err *e)
 {
-    const char *p = (const char *)text->data;
+    char *p = (char *)text->data;
     struct at a = {.scan = s,
                    .name = name,
                    .p = p,
@@ -274,6 +420,11 @@ int vmcfg_scan_text(struct vmcfg_scan *s,
         skip_blanks(&a, /*newlines=*/true);
         if (peek(&a) == ';') {
             step(&a);
+        } else if (at_triple(&a)) {
+            int rc = skip_description(&a);
+            if (rc != 0) {
+                return rc;
+            }
         } else if (a.p == a.end) {
             return 0;
         } else {

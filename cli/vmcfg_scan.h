@@ -1,7 +1,8 @@
 /* The scanner in front of libxlutil: bounds, and where things stand.
  *
  * It knows the grammar of libxlutil's files (assignments of strings, numbers and lists, with #
- * before comments) and nothing of what the keys mean. What it refuses never reaches the library. */
+ * before comments), what else of Python people write in them, and nothing of what the keys mean.
+ * What it refuses never reaches the library. */
 
 #ifndef CLI_VMCFG_SCAN_H
 #define CLI_VMCFG_SCAN_H
@@ -27,6 +28,7 @@ struct vmcfg_place {
 
 struct vmcfg_setting {
     char key[VMCFG_KEY_MAX + 1];
+    char name[VMCFG_KEY_MAX + 1]; /* What libxlutil sees of it: vmcfg_fold(). */
     struct vmcfg_place key_at;
     struct vmcfg_place value_at; /* Of a string: its first character after the quote. */
     bool add;                    /* "+=" */
@@ -44,12 +46,17 @@ struct vmcfg_scan {
     size_t n_elements;
 };
 
-/* Add the settings of this text. `name` is for messages, `source` is stored. ERR_INVALID with
- * "name:line:column: what is wrong". */
+/* libxlutil knows keys in small letters only. A key with a capital, or that does not begin with a
+ * letter, becomes another of the same length, which is no key that has a meaning. */
+void vmcfg_fold(char *key);
+
+/* Add the settings of this text. `name` is for messages, `source` is stored. What Python allows and
+ * libxlutil does not (tuples, three quotes, True, capital keys) is rewritten in the text, byte for
+ * byte, so that places stay. ERR_INVALID with "name:line:column: what is wrong". */
 int vmcfg_scan_text(struct vmcfg_scan *s,
                     const char *name,
                     int32_t source,
-                    const struct buf *text,
+                    struct buf *text,
                     struct err *e);
 
 #endif

@@ -34,6 +34,9 @@ int run_vcpu_set(struct cli *cli, const struct parsed *p);
 /* run_console.c */
 int run_console(struct cli *cli, const struct parsed *p);
 
+/* run_vmcfg.c */
+int run_vmcfg(struct cli *cli, const struct parsed *p);
+
 /* run_vnc.c */
 int run_vnc(struct cli *cli, const struct parsed *p);
 

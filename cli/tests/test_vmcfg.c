@@ -8,6 +8,7 @@
 
 #include "cli/tests/golden.h"
 #include "cli/vmcfg.h"
+#include "cli/vmcfg_print.h"
 
 struct reading {
     struct cmd_guest_create cmd;
@@ -69,6 +70,45 @@ static void describe(const struct reading *r, struct buf *out)
     }
 }
 
+static void encode(const struct cmd_guest_create *guest, struct buf *out)
+{
+    CLEANUP(cleanup_free) struct cmd_guest_create *copy = mem_new(1, sizeof *copy);
+    *copy = *guest;
+    if (*copy->name == '\0') {
+        (void)str_copy(copy->name, sizeof copy->name, "x"); /* An encoding must have one. */
+    }
+    struct err e = {0};
+    if (schema_check(schema(), copy, &e) != 0) {
+        fail_msg("%s", e.msg);
+    }
+    schema_encode(schema(), copy, out);
+}
+
+/* Print the guest, read that, print it again: the same guest, the same text, no warning. */
+static void check_printed(const char *name, const struct cmd_guest_create *guest)
+{
+    CLEANUP(buf_done) struct buf text = {0};
+    CLEANUP(buf_done) struct buf again = {0};
+    CLEANUP(buf_done) struct buf before = {0};
+    CLEANUP(buf_done) struct buf after = {0};
+    vmcfg_print(guest, /*secrets=*/true, &text);
+    struct reading *r = read_text(name, (const char *)text.data, text.len, NULL, 0);
+    if (r->rc != 0 || r->warnings.n != 0) {
+        fail_msg("%s: %s\n%.*s", name, r->rc != 0 ? r->e.msg : r->warnings.text[0], (int)text.len,
+                 (const char *)text.data);
+    }
+    vmcfg_print(&r->cmd, /*secrets=*/true, &again);
+    assert_int_equal(text.len, again.len);
+    if (text.len > 0) {
+        assert_memory_equal(text.data, again.data, text.len);
+    }
+    encode(guest, &before);
+    encode(&r->cmd, &after);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, before.len);
+    free(r);
+}
+
 static void check_file(void *ctx, const char *path)
 {
     (void)ctx;
@@ -79,7 +119,12 @@ static void check_file(void *ctx, const char *path)
     struct reading *r =
         read_text(strrchr(path, '/') + 1, (const char *)text.data, text.len, NULL, 0);
     /* What the name says must hold whatever the expectation says. */
-    assert_int_equal(r->rc == 0, strstr(path, "/good-") != NULL);
+    if ((r->rc == 0) != (strstr(path, "/good-") != NULL)) {
+        fail_msg("%s: %s", path, r->rc == 0 ? "is read" : r->e.msg);
+    }
+    if (r->rc == 0) {
+        check_printed(strrchr(path, '/') + 1, &r->cmd);
+    }
     describe(r, &got);
     buf_printf(&want, "%.*s.want", (int)(strlen(path) - strlen(".cfg")), path);
     buf_put_u8(&want, 0);
@@ -90,7 +135,7 @@ static void check_file(void *ctx, const char *path)
 static void every_file_of_the_corpus_reads_as_expected(void **state)
 {
     (void)state;
-    assert_true(golden_each("vmcfg", ".cfg", check_file, NULL) >= 30);
+    assert_true(golden_each("vmcfg", ".cfg", check_file, NULL) >= 60);
 }
 
 static void overrides_stand_at_the_end_of_the_file(void **state)
@@ -206,10 +251,72 @@ static void a_missing_file_says_so(void **state)
     assert_int_equal(r.rc, ERR_IO);
 }
 
+static void a_printed_guest_is_vm_cfg(void **state)
+{
+    (void)state;
+    const char *text =
+        "name = \"it's \\\\ \"\nmemory = 64\nvnc = 1\nvncpasswd = 'p'\non_reboot = 'destroy'\n"
+        "ha = 1\npreferred = 'a,b'\nroot = '/dev/xvda'\nextra = 'quiet'\n"
+        "disk = ['file:/a.img,hda,w', 'file:/b.iso,hdc:cdrom,r']\n"
+        "vif = ['', 'bridge=br0,mac=00:16:3e:00:00:01']\n";
+    struct reading *r = read_text("vm.cfg", text, strlen(text), NULL, 0);
+    assert_int_equal(r->rc, 0);
+    CLEANUP(buf_done) struct buf out = {0};
+    vmcfg_print(&r->cmd, /*secrets=*/false, &out);
+    buf_put_u8(&out, 0);
+    assert_string_equal((const char *)out.data,
+                        "name = 'it\\'s \\\\ '\n"
+                        "memory = 64\n"
+                        "cmdline = 'root=/dev/xvda quiet'\n"
+                        "# vncpasswd is not shown\n"
+                        "on_reboot = 'destroy'\n"
+                        "preferred = 'a,b'\n"
+                        "vnc = 1\n"
+                        "ha = 1\n"
+                        "disk = [\n"
+                        "    'format=raw,vdev=hda,access=rw,target=/a.img',\n"
+                        "    'format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/b.iso',\n"
+                        "]\n"
+                        "vif = [\n"
+                        "    '',\n"
+                        "    'mac=00:16:3e:00:00:01,bridge=br0',\n"
+                        "]\n");
+    free(r);
+}
+
+/* A file that prints itself with more settings than its guest has would be a hole. */
+static void a_text_that_a_line_cannot_hold_is_a_comment(void **state)
+{
+    (void)state;
+    CLEANUP(cleanup_free) struct cmd_guest_create *guest = mem_new(1, sizeof *guest);
+    schema_init(schema(), guest);
+    (void)str_copy(guest->name, sizeof guest->name, "a\nmemory = 64");
+    guest->config.disks_n = 1;
+    schema_init(&schema_disk, &guest->config.disks[0]);
+    (void)str_copy(guest->config.disks[0].device, sizeof guest->config.disks[0].device, "a,ro");
+    guest->config.vifs_n = 1;
+    schema_init(&schema_vif, &guest->config.vifs[0]);
+    (void)str_copy(guest->config.vifs[0].bridge, sizeof guest->config.vifs[0].bridge, "b,mac=1");
+    CLEANUP(buf_done) struct buf out = {0};
+    vmcfg_print(guest, /*secrets=*/true, &out);
+    buf_put_u8(&out, 0);
+    assert_string_equal((const char *)out.data,
+                        "# name has a text that vm.cfg cannot hold\n"
+                        "disk = [\n"
+                        "    # a disk that vm.cfg cannot hold\n"
+                        "]\n"
+                        "vif = [\n"
+                        "    # bridge of this card is left out: vm.cfg cannot hold it\n"
+                        "    '',\n"
+                        "]\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_file_of_the_corpus_reads_as_expected),
+        cmocka_unit_test(a_printed_guest_is_vm_cfg),
+        cmocka_unit_test(a_text_that_a_line_cannot_hold_is_a_comment),
         cmocka_unit_test(overrides_stand_at_the_end_of_the_file),
         cmocka_unit_test(a_wrong_override_is_named),
         cmocka_unit_test(the_bounds_hold),

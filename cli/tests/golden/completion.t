@@ -84,6 +84,7 @@ restore
 mem-set
 mem-max
 vcpu-set
+vmcfg
 vnc
 [0]
 $ quorate completion-words -- guest start

@@ -53,6 +53,7 @@ $ quorate
 !   guest mem-set      Set a guest's memory; a running guest has it from its next start on
 !   guest mem-max      Set the largest memory that a guest may be given, from its next start on
 !   guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
+!   guest vmcfg        Print a guest as a file vm.cfg, without its password
 !   guest vnc          Bring the VNC screen of a guest to a port of this machine, wherever it runs
 ! 
 ! Storage repositories:
@@ -186,6 +187,7 @@ Virtual machines:
   guest mem-set      Set a guest's memory; a running guest has it from its next start on
   guest mem-max      Set the largest memory that a guest may be given, from its next start on
   guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
+  guest vmcfg        Print a guest as a file vm.cfg, without its password
   guest vnc          Bring the VNC screen of a guest to a port of this machine, wherever it runs
 
 Storage repositories:
@@ -294,6 +296,7 @@ Virtual machines:
   guest mem-set      Set a guest's memory; a running guest has it from its next start on
   guest mem-max      Set the largest memory that a guest may be given, from its next start on
   guest vcpu-set     Set a guest's virtual CPUs; a running guest has them from its next start on
+  guest vmcfg        Print a guest as a file vm.cfg, without its password
   guest vnc          Bring the VNC screen of a guest to a port of this machine, wherever it runs
 [0]
 $ quorate help guest create

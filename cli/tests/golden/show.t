@@ -78,6 +78,20 @@ restart_backoff     0ms
 restart_delay       0ms
 not_before          0ms
 [0]
+$ quorate guest vmcfg web1
+name = 'web1'
+uuid = '01010101-0101-0101-0101-010101010101'
+memory = 128
+vcpus = 1
+| # vncpasswd is not shown
+priority = 100
+disk = [
+    'vdev=hda,access=rw,target=shared:web1.img',
+]
+[0]
+$ quorate guest vmcfg nobody
+! quorate: there is none of that name
+[3]
 $ quorate guest show nobody
 ! quorate: there is none of that name
 [3]
