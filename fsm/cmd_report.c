@@ -63,7 +63,6 @@ static void fail_guest(struct report *r, uint32_t code)
 
 static void unexpected(struct report *r)
 {
-    MARK(report_unexpected);
     (void)reject_state(r->a, "guest", r->old.name, "report", r->old.state);
 }
 

@@ -1,5 +1,6 @@
 #include "chaos-tests/sim/data.h"
 #include "chaos-tests/sim/fault.h"
+#include "chaos-tests/sim/members.h"
 
 enum how {
     KILL,
@@ -61,7 +62,8 @@ static bool choose(struct rng *rng, uint64_t arg[FAULT_ARGS])
 static void strike(const uint64_t arg[FAULT_ARGS])
 {
     struct vhost *h = fault_host(arg[0]);
-    if (copies[arg[0]] == NULL && h->proc != NULL && data_start_is_known(h)) {
+    /* An old copy of an only voter would lead before anybody could tell it what it is. */
+    if (copies[arg[0]] == NULL && h->proc != NULL && members_settled() && data_start_is_known(h)) {
         copies[arg[0]] = data_save(h);
         vhost_kill(h, 20); /* The copy is of an earlier start than that which is lost. */
         lab_after(arg[2] * NS_PER_MS, put_back, h, arg[3] << 1 | (arg[1] & 1));
