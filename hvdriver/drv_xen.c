@@ -178,6 +178,7 @@ static json_t *request_of(struct hv_req *req, uint64_t id)
     const char *secret = req->op == HV_INCOMING_START ? req->ret_secret : req->secret;
     (void)json_object_set_new(msg, "address", json_string(req->address));
     (void)json_object_set_new(msg, "secret", json_string(secret));
+    (void)json_object_set_new(msg, "path", json_string(req->path));
     (void)json_object_set_new(msg, "rate", json_integer((json_int_t)req->rate_bytes_per_s));
     (void)json_object_set_new(msg, "live", json_boolean(req->live));
     (void)json_object_set_new(msg, "to_epoch", json_integer((json_int_t)req->epoch));
@@ -349,10 +350,9 @@ static int admit(struct xen *x, const struct hv_req *req, struct err *e)
     const struct hv_copy *copy = hv_copy_find(x->hv, &req->key);
     bool begins = req->op == HV_START || req->op == HV_INCOMING_START;
     char stamp[HV_STAMP_SIZE];
-    if (req->op == HV_SAVE || req->op == HV_ATTACH || req->op == HV_DETACH ||
-        (req->op == HV_START && req->spec->restore[0] != '\0')) {
-        return err_set(e, ERR_UNSUPPORTED, "driver xen cannot %s yet",
-                       req->op == HV_START ? "restore" : xen_op_name(req->op));
+    if (req->op == HV_ATTACH || req->op == HV_DETACH) {
+        return err_set(e, ERR_UNSUPPORTED, "driver xen cannot %s while a guest runs",
+                       xen_op_name(req->op));
     }
     if (begins) {
         return copy == NULL
@@ -405,7 +405,7 @@ static void xen_abandon(struct hv *hv, struct hv_req *req)
             break;
         }
     }
-    if (req->op == HV_MIGRATE && x->serves) {
+    if ((req->op == HV_MIGRATE || req->op == HV_SAVE) && x->serves) {
         struct hv_req cancel = {.op = HV_MIGRATE_CANCEL, .key = req->key};
         xen_link_send(x->link, request_of(&cancel, ++x->last_id));
     }

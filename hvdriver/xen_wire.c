@@ -183,6 +183,7 @@ json_t *xen_spec_pack(const struct hv_spec *spec)
     put_flag(to, "vnc", spec->vnc);
     put_text(to, "vnc_password", spec->vnc_password);
     put_flag(to, "paused", spec->paused);
+    put_text(to, "restore", spec->restore);
     return to;
 }
 
@@ -240,6 +241,7 @@ int xen_spec_unpack(const json_t *from, struct hv_spec *ret, struct err *e)
         get_text(from, "cmdline", ret->cmdline, sizeof ret->cmdline, e) != 0 ||
         get_text(from, "boot", ret->boot, sizeof ret->boot, e) != 0 ||
         get_text(from, "vnc_password", ret->vnc_password, sizeof ret->vnc_password, e) != 0 ||
+        get_text(from, "restore", ret->restore, sizeof ret->restore, e) != 0 ||
         unpack_disks(json_object_get(from, "disks"), ret, e) != 0 ||
         unpack_vifs(json_object_get(from, "vifs"), ret, e) != 0) {
         return e->code;

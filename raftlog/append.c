@@ -4,6 +4,8 @@
  * the cache or the disk and cut into frames. What is over APPEND_BYTES is not sent: the member will
  * refuse the next append, which does not fit to what it got, and the core goes on from there. */
 
+#include <assert.h>
+
 #include "core/mark.h"
 #include "core/util.h"
 
@@ -105,6 +107,7 @@ void append_send(struct node *node, struct peer *peer, const struct core_message
         node_send(node, peer->id, frame);
         done += part.append.n;
         if (part.append.n > 0) {
+            assert(entries != NULL);
             part.append.prev_index = entries[part.append.n - 1].index;
             part.append.prev_term = entries[part.append.n - 1].term;
         }

@@ -72,14 +72,15 @@ static void peer_judge(struct raftlog *rl, struct rl_peer *p, bool reset)
  * and on a member that is none any more, and say so only when they are dialled. */
 static bool is_wanted(struct raftlog *rl, const struct rl_peer *p)
 {
-    struct raftlog_status st = {0};
+    struct raftlog_status st;
     if (p->raft_id == 0 || p->in_conf || p->in_up || p->raft_id == rl->adding_id) {
         return p->raft_id != 0;
     }
-    if (rl->node != NULL) {
-        node_status(rl->node, &st);
+    if (rl->node == NULL || p->heard_ms == 0 || rl_now_ms(rl) - p->heard_ms >= LINGER_MS) {
+        return false;
     }
-    return st.adrift_ms > 0 && p->heard_ms != 0 && rl_now_ms(rl) - p->heard_ms < LINGER_MS;
+    node_status(rl->node, &st);
+    return st.adrift_ms > 0;
 }
 
 static void targets_set(struct raftlog *rl)

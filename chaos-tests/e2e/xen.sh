@@ -41,8 +41,6 @@ done
 begin=$(now_ms)
 pool_up
 timed "pool whole" "$begin"
-# Machines that a processor of another one pretends to be miss many beats of a leader.
-on_pool pool set --lease 8000 >/dev/null
 
 # --- the drivers' suite -----------------------------------------------------------------------------
 
@@ -151,6 +149,21 @@ resumed() { signal_daemon CONT "$1"; }
 blow "cut off" healed isolate_host
 blow "daemon stopped" resumed daemon_pause
 blow "power lost" daemon_start power_cut
+
+# --- into a file and back ---------------------------------------------------------------------------
+
+at=$(guest_field pv host)
+watch_guest pv
+begin=$(now_ms)
+on_pool guest save pv >/dev/null
+timed "pv saved" "$begin"
+check "nothing of it is left on $at" has_no_domain "$at" pv
+begin=$(now_ms)
+on_pool guest restore pv "$(host_but "$at")" >/dev/null
+timed "and restored elsewhere" "$begin"
+expect_beating pv
+watch_end pv
+TIMES+=("not heard for $(report seen_gap_ms) ms")
 expect_single pv
 expect_equal_hashes
 on_pool guest shutdown pvh >/dev/null

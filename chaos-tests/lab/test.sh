@@ -7,8 +7,8 @@
 
 SKIPPED=77
 STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy fuzz chaos)
-# Figures, not verdicts: run when they are named.
-NAMED_STEPS=(coverage)
+# Too long for every day, or a figure and no verdict: run when they are named.
+NAMED_STEPS=(coverage marks)
 QUICK_STEPS=(build unit build_asan unit_asan layers pure docs format shell tidy)
 
 step_build() {
@@ -73,7 +73,7 @@ step_chaos() {
     chaos_fresh five --seed "$seed" --seeds 100 --seconds 60 --hosts 5 || rc=1
     chaos_fresh long --seed "$seed" --seeds 12 --seconds 600 || rc=1
     "$sim" --sweep tour --every 11 --seed "$((seed % 100))" --marks --jobs "$(jobs_here)" || rc=1
-    chaos_marks "$STEP_LOG" || rc=1
+    chaos_marks "$STEP_LOG" OFTEN || rc=1
     printf '= fresh seeds from %s, %s simulated hours\n' "$seed" \
         "$(awk 'match($0, / seeds, [0-9.]+ sim/) { s += substr($0, RSTART + 8) } END { print s }' "$STEP_LOG")"
     return "$rc"
@@ -86,10 +86,26 @@ chaos_fresh() {
     "$sim" "$@" --jobs "$(jobs_here)" --judged --marks --report "$dir/$name.html" --save "$dir/$name.scenario"
 }
 
-# chaos_marks LOG: each mark of core/marks.def that is OFTEN must have been hit in one of the batches (the
-# others are the corpus'). Names those that were not.
+# So many seeds that what is seldom happens in them, too.
+step_marks() {
+    local sim=$LAB_ROOT/build/chaos-tests/quorate-sim seed=${CHAOS_SEED:-$(date +%s)} dir rc=0
+    dir=${STEP_LOG%.log}.d
+    mkdir -p "$dir"
+    chaos_fresh three --seed "$seed" --seeds 1000 --seconds 60 || rc=1
+    chaos_fresh five --seed "$seed" --seeds 400 --seconds 60 --hosts 5 || rc=1
+    chaos_fresh long --seed "$seed" --seeds 150 --seconds 600 || rc=1
+    chaos_fresh disks --seed "$seed" --seeds 60 --seconds 200 --clients 16 --faults full_disk,slow_disk || rc=1
+    chaos_fresh members --seed "$seed" --seeds 100 --seconds 120 --hosts 5 \
+        --faults members,cut,pause,freeze,slow_disk || rc=1
+    chaos_marks "$STEP_LOG" '(OFTEN|SELDOM)' || rc=1
+    printf '= fresh seeds from %s\n' "$seed"
+    return "$rc"
+}
+
+# chaos_marks LOG HOW_OFTEN: each of these marks of core/marks.def must have been hit in one of the batches of
+# this log. Names those that were not.
 chaos_marks() {
-    awk '/^mark OFTEN / {hits[$3] += $4}
+    awk -v kind="^mark $2 " '$0 ~ kind {hits[$3] += $4}
         END {for (m in hits) {all++; if (!hits[m]) {print "FAILED: no run came by the mark " m; bad = 1}}
             if (!all) {print "FAILED: no marks were counted"; bad = 1}
             exit bad}' "$1"

@@ -116,6 +116,12 @@ void sock_watch(struct sock *s, void (*changed)(void *ctx), void *ctx)
 
 void sock_unlink(struct sock *s)
 {
+    if (s->listening) {
+        *s->prev_listener = s->next_listener;
+        if (s->next_listener != NULL) {
+            s->next_listener->prev_listener = s->prev_listener;
+        }
+    }
     *s->prev = s->next;
     if (s->next != NULL) {
         s->next->prev = s->prev;
@@ -149,7 +155,16 @@ int sock_bind(struct sock *s, uint16_t port)
 
 int sock_listen(struct sock *s)
 {
-    s->listening = true;
+    struct sock **list = &vnet.listeners[s->host];
+    if (!s->listening) {
+        s->listening = true;
+        s->next_listener = *list;
+        s->prev_listener = list;
+        if (s->next_listener != NULL) {
+            s->next_listener->prev_listener = &s->next_listener;
+        }
+        *list = s;
+    }
     return 0;
 }
 

@@ -276,12 +276,11 @@ static void probe(struct vevent *ev)
 
 static struct sock *listener_at(uint32_t host, uint16_t port)
 {
-    for (struct sock *s = vnet.socks; s != NULL; s = s->next) {
-        if (s->listening && s->host == host && s->port == port) {
-            return s;
-        }
+    struct sock *s = vnet.listeners[host];
+    while (s != NULL && s->port != port) {
+        s = s->next_listener;
     }
-    return NULL;
+    return s;
 }
 
 static void handshake(struct conn *c)

@@ -78,6 +78,7 @@ struct sock {
     void (*changed)(void *ctx);
     void *ctx;
     struct sock *next, **prev;
+    struct sock *next_listener, **prev_listener; /* Of its host. */
 };
 
 struct vnet {
@@ -86,6 +87,7 @@ struct vnet {
     bool on[VNET_HOSTS];
     uint16_t next_port[VNET_HOSTS];
     struct sock *socks;
+    struct sock *listeners[VNET_HOSTS];
     struct conn *conns;
     uint64_t numbers;
 };

@@ -38,6 +38,7 @@ static void make_largest(struct hv_spec *s)
     fill(s->kernel, sizeof s->kernel, '\n');
     fill(s->ramdisk, sizeof s->ramdisk, '\x01');
     fill(s->cmdline, sizeof s->cmdline, '\x1f');
+    fill(s->restore, sizeof s->restore, '\x03');
     fill(s->boot, sizeof s->boot, 'c');
     fill(s->vnc_password, sizeof s->vnc_password, '"');
     for (uint32_t i = 0; i < LIMIT_DISKS; i++) {

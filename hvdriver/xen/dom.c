@@ -17,6 +17,7 @@ struct dom *dom_new(struct worker *w, const struct hv_spec *spec)
     struct dom *d = mem_new(1, sizeof *d);
     struct hv_info *i = &d->info;
     d->w = w;
+    d->restore_fd = -1;
     d->spec = *spec;
     i->key = (struct hv_key){spec->uuid, spec->epoch};
     (void)str_copy(i->name, sizeof i->name, spec->name);
@@ -107,6 +108,10 @@ int dom_prepare(struct dom *d, struct err *e)
 void dom_prepared_done(struct dom *d)
 {
     disks_let_go(d);
+    if (d->restore_fd >= 0) {
+        (void)close(d->restore_fd);
+        d->restore_fd = -1;
+    }
     if (d->has_config) {
         libxl_domain_config_dispose(&d->config);
         d->has_config = false;
@@ -181,10 +186,11 @@ static void unpause(struct dom *d, uint64_t id)
 static void created(struct dom *d, uint64_t id, int rc)
 {
     struct err e = {0};
+    bool restored = d->restore_fd >= 0;
     d->creating = false;
     dom_prepared_done(d);
     if (rc != 0) {
-        (void)complain(d->w, rc, "create the domain", &e);
+        (void)complain(d->w, rc, restored ? "restore the domain" : "create the domain", &e);
         d->domid = 0;
         if (d->resetting) {
             answer(d->w, id, &e, NULL);
@@ -203,6 +209,14 @@ static void created(struct dom *d, uint64_t id, int rc)
         return;
     }
     dom_look(d);
+    d->spec.restore[0] = '\0'; /* A reset boots it. */
+    if (restored) {
+        (void)store_save(d, &e);
+        (void)store_write(d, "state", "arrived");
+        dom_set(d, HV_ARRIVED, NULL);
+        answer_ok(d->w, id);
+        return;
+    }
     if (d->spec.paused) {
         (void)store_write(d, "state", "");
         dom_set(d, HV_PAUSED, NULL);
@@ -215,7 +229,12 @@ static void created(struct dom *d, uint64_t id, int rc)
 static void create(struct dom *d, uint64_t id)
 {
     struct err e = {0};
-    if (dom_prepare(d, &e) != 0) {
+    bool restores = d->spec.restore[0] != '\0';
+    int ready = dom_prepare(d, &e);
+    if (ready == 0 && restores) {
+        ready = move_feed(d, &d->restore_fd, &e);
+    }
+    if (ready != 0) {
         if (d->resetting) {
             answer(d->w, id, &e, NULL);
             dom_finish(d, HV_EXIT_CRASH, e.msg);
@@ -227,7 +246,16 @@ static void create(struct dom *d, uint64_t id)
     struct call *c = NULL;
     d->creating = true;
     libxl_asyncop_how how = call_begin(d, id, created, &c);
-    call_begun(c, libxl_domain_create_new(d->w->ctx, &d->config, &d->domid, &how, NULL));
+    if (!restores) {
+        call_begun(c, libxl_domain_create_new(d->w->ctx, &d->config, &d->domid, &how, NULL));
+        return;
+    }
+    libxl_domain_restore_params params;
+    libxl_domain_restore_params_init(&params);
+    params.stream_version = 2;
+    call_begun(c, libxl_domain_create_restore(d->w->ctx, &d->config, &d->domid, d->restore_fd, -1,
+                                              &params, &how, NULL));
+    libxl_domain_restore_params_dispose(&params);
 }
 
 static void start(struct worker *w, const struct hv_spec *spec, uint64_t id)
@@ -509,6 +537,10 @@ static void on_copy(struct dom *d, enum hv_op op, const json_t *msg, uint64_t id
         }
         return;
     case HV_SAVE:
+        if (move_save(d, msg, id, &e) != 0) {
+            answer(d->w, id, &e, NULL);
+        }
+        return;
     case HV_ATTACH:
     case HV_DETACH:
     case HV_START:

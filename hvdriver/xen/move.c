@@ -90,6 +90,11 @@ int move_bridge(struct move *m, void (*ended)(void *ctx, int rc), struct err *e)
     return 0;
 }
 
+bool move_is_stream(const char head[MOVE_HEAD])
+{
+    return memcmp(head, "LibxlFmt", 8) == 0; /* docs/specs/libxl-migration-stream.pandoc */
+}
+
 /* ---- lines ---- */
 
 static void alloc(uv_handle_t *handle, size_t wish, uv_buf_t *ret)
@@ -110,6 +115,10 @@ static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n < 0) {
         (void)uv_read_stop(stream);
         hears(m, NULL);
+        return;
+    }
+    if (!m->sending && m->connected) {
+        move_receiver_gets(m, buf->base, (size_t)n);
         return;
     }
     for (ssize_t i = 0; i < n && !m->over && m->has_tcp; i++) {
@@ -200,6 +209,9 @@ void move_close_pipe(struct move *m)
 void move_take_apart(struct move *m)
 {
     m->over = true;
+    if (m->saving && m->libxl_fd >= 0) {
+        (void)shutdown(m->libxl_fd, SHUT_RDWR); /* libxl fails now; who copies sees the end. */
+    }
     if (m->relay != NULL) {
         relay_free(m->relay);
         m->relay = NULL;
@@ -231,5 +243,9 @@ void move_drop(struct dom *d)
         return;
     }
     m->dropped = true;
-    move_take_apart(m);
+    if (m->sending) {
+        move_fail(m, ERR_CANCELLED, "the guest was destroyed");
+    } else {
+        move_take_apart(m);
+    }
 }

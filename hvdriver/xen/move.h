@@ -22,6 +22,7 @@
 #ifndef HVDRIVER_XEN_MOVE_H
 #define HVDRIVER_XEN_MOVE_H
 
+#include "hvdriver/save_file.h"
 #include "hvdriver/xen/relay.h"
 #include "hvdriver/xen/worker.h"
 
@@ -45,6 +46,10 @@ struct move {
     struct relay *relay;
     int libxl_fd; /* -1: none. */
     bool sending;
+    bool saving; /* Into `file`: there is no other end. */
+    struct save_file file;
+    _Atomic uint64_t copied; /* To the file. */
+    bool ending;             /* It failed, and is taken apart as soon as that is possible. */
     bool live;
     bool connected; /* The other end has said ok, or was told so. */
     bool in_libxl;
@@ -55,7 +60,7 @@ struct move {
     struct err why;
     uint64_t told_bytes;
     uint64_t stopped_ms; /* When the source stood still. */
-    char line[ERR_MSG_SIZE + 16];
+    char line[2048];     /* And the first bytes of a stream: more than `buf`. */
     size_t line_len;
     char buf[1024];
     uv_connect_t connect;
@@ -67,6 +72,11 @@ struct move {
 #define MOVE_GREET_MS 10000u
 #define MOVE_DONE_MS  60000u
 
+/* How libxl's stream begins. libxl 4.17 calls what is no function when a stream fails before that,
+ * on either end: so it is given none that begins otherwise, and is not interrupted earlier. */
+#define MOVE_HEAD 24 /* Its header, and that of the record whose body its helpers handle. */
+bool move_is_stream(const char head[MOVE_HEAD]);
+
 struct move *move_new(struct dom *d, bool sending);
 int move_address(const char *text, struct sockaddr_storage *ret);
 /* The socket for libxl, with the relay between it and the connection. */
@@ -76,12 +86,18 @@ void move_open_tcp(struct move *m);
 void move_read_lines(struct move *m);
 void move_sender_hears(struct move *m, const char *line);
 void move_receiver_hears(struct move *m, const char *line);
+/* Target: the first bytes after the greeting. */
+void move_receiver_gets(struct move *m, const char *bytes, size_t n);
 /* Say a line; `then` may be NULL. */
 void move_say(struct move *m, const char *text, void (*then)(struct move *m));
 void move_close_libxl(struct move *m);
 /* Close everything. m is freed when all is closed and libxl has let go: then d->move is NULL. */
 void move_take_apart(struct move *m);
 void move_may_end(struct move *m);
+/* Source: libxl has ended sending (call_fn). */
+void move_suspended(struct dom *d, uint64_t id, int rc);
+/* Source: the other end, or the file, has everything. */
+void move_complete(struct move *m);
 /* Close the socket behind libxl's. */
 void move_close_pipe(struct move *m);
 /* Source: it failed; whoever asked is told when the guest runs here again. */

@@ -134,21 +134,42 @@ static void receive_domain(struct move *m)
     call_begun(c, libxl_domain_create_restore(d->w->ctx, &d->config, &d->domid, m->libxl_fd, -1,
                                               &params, &how, NULL));
     libxl_domain_restore_params_dispose(&params);
+    relay_put(m->relay, m->line, m->line_len);
+}
+
+void move_receiver_gets(struct move *m, const char *bytes, size_t n)
+{
+    while (n > 0 && m->line_len < sizeof m->line) {
+        m->line[m->line_len++] = *bytes++;
+        n--;
+    }
+    if (m->line_len < MOVE_HEAD) {
+        return;
+    }
+    (void)uv_read_stop((uv_stream_t *)&m->tcp);
+    if (n > 0 || !move_is_stream(m->line)) {
+        (void)err_set(&m->why, ERR_MALFORMED, "what the source sends is no guest");
+        fail(m, m->why.msg);
+        return;
+    }
+    receive_domain(m);
 }
 
 void move_receiver_hears(struct move *m, const char *line)
 {
     size_t n = strlen(MOVE_GREETING);
+    if (line == NULL && m->connected) {
+        fail(m, "the source hung up");
+        return;
+    }
     if (line == NULL || strncmp(line, MOVE_GREETING, n) != 0 || !same_key(line + n, m->secret)) {
         hang_up(m);
         return;
     }
     m->connected = true;
-    (void)uv_read_stop((uv_stream_t *)&m->tcp);
     (void)uv_timer_stop(&m->limit);
     memset(m->secret, 0, sizeof m->secret);
     move_say(m, "ok\n", NULL);
-    receive_domain(m);
 }
 
 static void has_connection(uv_stream_t *listener, int status)

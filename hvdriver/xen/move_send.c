@@ -9,7 +9,8 @@
 
 #include "hvdriver/xen/move.h"
 
-#define TICK_MS 500u
+#define TICK_MS   500u
+#define ENDING_MS 10u
 
 static uint64_t now_ms(void)
 {
@@ -66,16 +67,39 @@ static void back(struct move *m)
     move_may_end(m);
 }
 
-void move_fail(struct move *m, int code, const char *text)
+static void fail_now(struct move *m)
 {
-    if (m->over) {
-        return;
-    }
-    (void)err_set(&m->why, code, "%s", text);
     move_take_apart(m); /* libxl fails now, if it has not ended. */
     if (!m->in_libxl) {
         back(m);
     }
+}
+
+static bool has_begun(const struct move *m)
+{
+    return m->copied > MOVE_HEAD || (m->relay != NULL && relay_bytes(m->relay) > MOVE_HEAD);
+}
+
+static void fail_when_begun(uv_timer_t *timer)
+{
+    struct move *m = timer->data;
+    if (!m->over && (!m->in_libxl || has_begun(m))) {
+        fail_now(m);
+    }
+}
+
+void move_fail(struct move *m, int code, const char *text)
+{
+    if (m->over || m->ending) {
+        return;
+    }
+    (void)err_set(&m->why, code, "%s", text);
+    if (!m->in_libxl || has_begun(m)) {
+        fail_now(m);
+        return;
+    }
+    m->ending = true;
+    (void)uv_timer_start(&m->tick, fail_when_begun, ENDING_MS, ENDING_MS);
 }
 
 /* ---- departed ---- */
@@ -113,7 +137,7 @@ static void tell_progress(struct move *m, uint32_t downtime_ms)
 static void may_depart(struct move *m)
 {
     struct dom *d = m->d;
-    if (m->over || !m->suspended || !m->peer_done) {
+    if (m->over || m->ending || !m->suspended || !m->peer_done) {
         return;
     }
     tell_progress(m, (uint32_t)(now_ms() - m->stopped_ms));
@@ -126,6 +150,12 @@ static void may_depart(struct move *m)
     move_take_apart(m);
 }
 
+void move_complete(struct move *m)
+{
+    m->peer_done = true;
+    may_depart(m);
+}
+
 static void no_word(uv_timer_t *timer)
 {
     struct move *m = timer->data;
@@ -134,7 +164,7 @@ static void no_word(uv_timer_t *timer)
                            : "the target does not answer");
 }
 
-static void suspended(struct dom *d, uint64_t id, int rc)
+void move_suspended(struct dom *d, uint64_t id, int rc)
 {
     struct move *m = d->move;
     struct err e;
@@ -143,12 +173,16 @@ static void suspended(struct dom *d, uint64_t id, int rc)
     move_close_libxl(m); /* The relay sends what is left, and ends. */
     if (m->over) {
         back(m);
+    } else if (m->ending) {
+        fail_now(m);
     } else if (rc != 0) {
         (void)complain(d->w, rc, "send the domain", &e);
         move_fail(m, ERR_HYPERVISOR, e.msg);
     } else {
         m->suspended = true;
-        (void)uv_timer_start(&m->limit, no_word, MOVE_DONE_MS, 0);
+        if (!m->saving) {
+            (void)uv_timer_start(&m->limit, no_word, MOVE_DONE_MS, 0);
+        }
         may_depart(m);
     }
 }
@@ -191,7 +225,7 @@ static void send_domain(struct move *m)
     m->stopped_ms = m->live ? 0 : now_ms();
     (void)uv_timer_stop(&m->limit);
     (void)uv_timer_start(&m->tick, ticks, TICK_MS, TICK_MS);
-    libxl_asyncop_how how = call_begin(d, 0, suspended, &c);
+    libxl_asyncop_how how = call_begin(d, 0, move_suspended, &c);
     call_begun(c, libxl_domain_suspend(d->w->ctx, d->domid, m->libxl_fd,
                                        m->live ? LIBXL_SUSPEND_LIVE : 0, &how));
 }
@@ -206,8 +240,7 @@ void move_sender_hears(struct move *m, const char *line)
     } else if (!m->connected && strcmp(line, "ok") == 0) {
         send_domain(m);
     } else if (m->connected && strcmp(line, "done") == 0) {
-        m->peer_done = true;
-        may_depart(m);
+        move_complete(m);
     } else {
         (void)snprintf(text, sizeof text, "the target says: %s", line);
         move_fail(m, ERR_HYPERVISOR, text);

@@ -10,7 +10,8 @@
  *     disk.c      files as block devices
  *     store.c     what is kept of a copy in xenstore and in the run directory
  *     adopt.c     what is here when the program starts
- *     move.c, relay.c   migrations: the protocol, the bytes
+ *     move.c, move_send.c, move_receive.c, relay.c   migrations: the protocol, the bytes
+ *     move_save.c, copier.c   a domain into a file and out of it
  *
  * One thread. Callbacks of libxl are never run inside a call of libxl, but from the loop. */
 
@@ -63,6 +64,7 @@ struct dom {
     bool resetting;
     bool doomed;         /* To be destroyed as soon as it is created. */
     bool gone;           /* Freed with the end of its last call. */
+    int restore_fd;      /* Where libxl reads what was saved; -1: it does not. */
     uint64_t destroy_id; /* Of the request that waits for its end; 0: none. */
     enum hv_exit why;    /* Its end, once that is known. */
     char detail[LIMIT_DETAIL + 1];
@@ -161,6 +163,10 @@ int adopt(struct worker *w, json_t *lost, struct err *e);
 
 int move_receive(struct dom *d, const json_t *msg, uint64_t id, struct err *e);
 int move_send(struct dom *d, const json_t *msg, uint64_t id, struct err *e);
+/* Into a file, which is a move whose target is it. */
+int move_save(struct dom *d, const json_t *msg, uint64_t id, struct err *e);
+/* Out of the file of its spec: *ret is for libxl to read. */
+int move_feed(struct dom *d, int *ret_fd, struct err *e);
 /* End a migration of this copy, in either direction: its parts end one after another. */
 void move_cancel(struct dom *d, uint64_t id);
 /* The copy is being destroyed. */

@@ -25,6 +25,7 @@ struct conf_kind {
     bool processes;       /* A copy is a process: info.pid. */
     bool remembers;       /* Why a guest ended is known also when no daemon watched. */
     uint32_t patience_ms; /* For whatever is waited for; 0: 10 s. */
+    bool takes_part;      /* The guest takes part in its moves and saves: it must run. */
     bool lets_go;         /* The guest lets go of a device when it is asked to. */
     /* The guest's counter, and how often it counts. */
     uint32_t beat_ms;

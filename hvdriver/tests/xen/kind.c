@@ -100,6 +100,7 @@ static void slow(struct hv *hv)
 static struct conf_kind xen_kind = {.driver = "xen",
                                     .type = "pvh",
                                     .remembers = true,
+                                    .takes_part = true,
                                     .beat_ms = 20,
                                     .patience_ms = 60000,
                                     .counter = memory_counter,
