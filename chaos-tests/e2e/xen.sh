@@ -117,7 +117,7 @@ move() {
 }
 move pvh h3 --live
 move pv h2
-check "nothing of it is left on h1" has_no_domain h1 pv
+eventually 20 "nothing of it is left on h1" has_no_domain h1 pv
 
 # --- the worst days of a protected guest ------------------------------------------------------------
 
@@ -157,7 +157,7 @@ watch_guest pv
 begin=$(now_ms)
 on_pool guest save pv >/dev/null
 timed "pv saved" "$begin"
-check "nothing of it is left on $at" has_no_domain "$at" pv
+eventually 20 "nothing of it is left on $at" has_no_domain "$at" pv
 begin=$(now_ms)
 on_pool guest restore pv "$(host_but "$at")" >/dev/null
 timed "and restored elsewhere" "$begin"
