@@ -317,7 +317,7 @@ static void make_printable(struct cmd_guest_create *g)
         v->slot = 0;
         make_part(v->bridge);
         make_part(v->model);
-        (void)snprintf(v->mac, sizeof v->mac, "00:16:3e:00:00:%02x", i);
+        (void)snprintf(v->mac, sizeof v->mac, "00:16:3e:00:00:%02x", i & 0xffu);
     }
 }
 
