@@ -358,6 +358,9 @@ int xen_reader_feed(struct xen_reader *r,
                     void *ctx,
                     struct err *e)
 {
+    if (n == 0) {
+        return 0;
+    }
     if (r->len + n > r->cap) {
         r->cap = (r->len + n) * 2;
         r->bytes = mem_grow(r->bytes, r->cap, 1);
