@@ -3,7 +3,11 @@
 
 say() { printf 'lab: %s\n' "$*"; }
 
-warn() { printf 'lab: %s\n' "$*" >&2; }
+# What was said is remembered: see unlock_lab.
+warn() {
+    printf 'lab: %s\n' "$*" >&2
+    [[ ! -d ${LAB_DIR:-} ]] || : 2>/dev/null >"$LAB_DIR/said" || true
+}
 
 die() {
     warn "$*"

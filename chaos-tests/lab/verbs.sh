@@ -213,8 +213,10 @@ take_dir() {
 
 # One call of ./lab at a time works on one lab.
 unlock_lab() {
-    # A program that the signal ended may end this shell, too, before its trap for the signal runs.
-    if (($? > 128 && UP_BEGUN == 1)); then
+    local rc=$?
+    # A program that the signal ended, or that took it for a failure, may end this shell, too, before its
+    # trap for the signal runs. What failed by itself has said why, and is left to be looked at.
+    if ((UP_BEGUN == 1)) && { ((rc > 128)) || { ((rc != 0)) && lab_exists && [[ ! -e $LAB_DIR/said ]]; }; }; then
         undo
     fi
     # Whoever else holds the lock keeps its file.
