@@ -9,8 +9,8 @@ found_pool() {
         0) return ;;
         4)
             on_host h1 pool init lab >/dev/null
-            # Machines that a processor of another one pretends to be take a second for an election.
-            ! on_machines || on_host h1 pool set --lease 8000 >/dev/null
+            # Machines that a processor of another one pretends to be take seconds for an election.
+            ! on_machines || on_host h1 pool set --lease 12000 >/dev/null
             ;;
         *) die "h1 does not say whether it has a pool (exit status $rc); see $(host_dir h1)/log" ;;
     esac

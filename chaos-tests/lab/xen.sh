@@ -17,7 +17,7 @@ MACHINE_DISK_MIB=2048
 # An emulated machine under load is slow to begin, and slow to speak.
 MACHINE_BOOT_S=${MACHINE_BOOT_S:-120}
 # shellcheck disable=SC2034 # hosts.sh gives them to the daemon.
-MACHINE_DAEMON=(--election-ms 1000 --heartbeat-ms 150)
+MACHINE_DAEMON=(--election-ms 2500 --heartbeat-ms 250)
 
 on_machines() { [[ $(conf_get driver) == xen ]]; }
 
