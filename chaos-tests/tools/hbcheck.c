@@ -7,7 +7,8 @@
  *     --json           the result as one JSON object
  *     --least N        fewer beats than N are a finding (default 1)
  *     --watch SECONDS  first follow the consoles for so long, or until SIGTERM or SIGINT, and
- * measure when each beat arrives: the gap that somebody outside saw
+ *                      measure when each beat arrives: the gap that somebody outside saw, and when
+ *                      each epoch was first and last heard of ("heard": wall time, ms)
  *
  * Exit status: 0 nothing found, 1 found something, 2 wrong usage or unreadable input. */
 
@@ -27,7 +28,8 @@
 
 #include "chaos-tests/tools/history.h"
 
-#define MOST_FILES 256
+#define MOST_FILES  256
+#define MOST_EPOCHS 256
 /* Milliseconds between looks at the consoles, and between searches for new ones. */
 #define LOOK_MS   2
 #define SEARCH_MS 50
@@ -43,6 +45,12 @@ struct arrival {
     uint64_t beats, last_ns, largest_ns, at;
 };
 
+/* When beats of one epoch arrived during a watch: wall time, ms. */
+struct heard {
+    uint64_t epoch, first_ms, last_ms;
+    uint32_t where;
+};
+
 struct run {
     struct history history;
     struct source logs[MOST_FILES];
@@ -56,6 +64,8 @@ struct run {
     bool json;
     bool watched;
     struct arrival arrival;
+    struct heard heard[MOST_EPOCHS];
+    size_t n_heard;
 };
 
 static volatile sig_atomic_t stopped;
@@ -173,6 +183,23 @@ static size_t read_logs(struct run *r)
     return beats;
 }
 
+static void hear(struct run *r, const struct beat_line *beat, uint64_t wall_ms)
+{
+    size_t i = 0;
+
+    while (i < r->n_heard && r->heard[i].epoch != beat->epoch) {
+        i++;
+    }
+    if (i == MOST_EPOCHS) {
+        return;
+    }
+    if (i == r->n_heard) {
+        r->n_heard++;
+        r->heard[i] = (struct heard){beat->epoch, wall_ms, wall_ms, beat->where};
+    }
+    r->heard[i].last_ms = wall_ms;
+}
+
 static void watch(struct run *r)
 {
     struct clock *clock = os_clock();
@@ -184,9 +211,12 @@ static void watch(struct run *r)
     (void)signal(SIGTERM, on_signal);
     (void)signal(SIGINT, on_signal);
     search_logs(r);
-    (void)read_logs(r);
+    if (read_logs(r) > 0) {
+        hear(r, &r->history.beats[r->history.n_beats - 1], clock->wall_ms(clock));
+    }
     while (stopped == 0) {
         uint64_t now = clock->mono_ns(clock);
+        size_t known = r->history.n_beats;
 
         if (r->watch_s > 0 && (double)(now - begin) > r->watch_s * 1e9) {
             break;
@@ -201,9 +231,28 @@ static void watch(struct run *r)
                 a->at = r->history.beats[r->history.n_beats - 1].counter;
             }
             a->last_ns = now;
+            for (; known < r->history.n_beats; known++) {
+                hear(r, &r->history.beats[known], clock->wall_ms(clock));
+            }
         }
         (void)nanosleep(&pause, NULL);
     }
+}
+
+/* In the order in which they were heard first. */
+static json_t *heard_json(const struct run *r)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < r->n_heard; i++) {
+        const struct heard *heard = &r->heard[i];
+
+        (void)json_array_append_new(
+            all, json_pack("{sI ss sI sI}", "epoch", (json_int_t)heard->epoch, "host",
+                           r->history.hosts[heard->where], "first_ms", (json_int_t)heard->first_ms,
+                           "last_ms", (json_int_t)heard->last_ms));
+    }
+    return all;
 }
 
 static void print_json(struct run *r)
@@ -234,6 +283,7 @@ static void print_json(struct run *r)
         (void)json_object_set_new(all, "seen_gap_ms",
                                   json_integer((json_int_t)(r->arrival.largest_ns / 1000000)));
         (void)json_object_set_new(all, "seen_gap_at", json_integer((json_int_t)r->arrival.at));
+        (void)json_object_set_new(all, "heard", heard_json(r));
     }
     (void)json_dumpf(all, stdout, JSON_COMPACT);
     (void)putchar('\n');
