@@ -315,7 +315,7 @@ static void set_role(uint64_t raft_id, enum raftlog_role role)
     char line[64];
     (void)snprintf(line, sizeof line, "role %" PRIu64 " %d", raft_id, role);
     ask_leader(line);
-    wait_role(raft_id, role);
+    wait_role(raft_id, (int)role);
 }
 
 /* It leads as soon as it starts, before there is anybody whom it could tell. */
