@@ -172,6 +172,13 @@ static json_t *request_of(struct hv_req *req, uint64_t id)
     if (req->spec != NULL) {
         (void)json_object_set_new(msg, "spec", xen_spec_pack(req->spec));
     }
+    if (req->disk != NULL) {
+        (void)json_object_set_new(msg, "disk", xen_disk_pack(req->disk));
+    }
+    if (req->vif != NULL) {
+        (void)json_object_set_new(msg, "vif", xen_vif_pack(req->vif));
+    }
+    (void)json_object_set_new(msg, "force", json_boolean(req->force));
     if (req->op == HV_INCOMING_START) {
         hv_make_key(req->ret_secret);
     }
@@ -350,10 +357,6 @@ static int admit(struct xen *x, const struct hv_req *req, struct err *e)
     const struct hv_copy *copy = hv_copy_find(x->hv, &req->key);
     bool begins = req->op == HV_START || req->op == HV_INCOMING_START;
     char stamp[HV_STAMP_SIZE];
-    if (req->op == HV_ATTACH || req->op == HV_DETACH) {
-        return err_set(e, ERR_UNSUPPORTED, "driver xen cannot %s while a guest runs",
-                       xen_op_name(req->op));
-    }
     if (begins) {
         return copy == NULL
                    ? 0

@@ -133,18 +133,32 @@ int xen_key_unpack(const json_t *from, struct hv_key *ret, struct err *e)
 
 /* ---- a spec ---- */
 
+json_t *xen_disk_pack(const struct hv_disk *d)
+{
+    json_t *disk = json_object();
+    put_text(disk, "path", d->path);
+    put_text(disk, "device", d->device);
+    put_text(disk, "format", d->format);
+    put_flag(disk, "readonly", d->readonly);
+    put_flag(disk, "cdrom", d->cdrom);
+    return disk;
+}
+
+json_t *xen_vif_pack(const struct hv_vif *v)
+{
+    json_t *vif = json_object();
+    put_text(vif, "mac", v->mac);
+    put_text(vif, "bridge", v->bridge);
+    put_text(vif, "model", v->model);
+    put_number(vif, "slot", v->slot);
+    return vif;
+}
+
 static json_t *pack_disks(const struct hv_spec *spec)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < spec->n_disks; i++) {
-        const struct hv_disk *d = &spec->disks[i];
-        json_t *disk = json_object();
-        put_text(disk, "path", d->path);
-        put_text(disk, "device", d->device);
-        put_text(disk, "format", d->format);
-        put_flag(disk, "readonly", d->readonly);
-        put_flag(disk, "cdrom", d->cdrom);
-        (void)json_array_append_new(list, disk);
+        (void)json_array_append_new(list, xen_disk_pack(&spec->disks[i]));
     }
     return list;
 }
@@ -153,12 +167,7 @@ static json_t *pack_vifs(const struct hv_spec *spec)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < spec->n_vifs; i++) {
-        const struct hv_vif *v = &spec->vifs[i];
-        json_t *vif = json_object();
-        put_text(vif, "mac", v->mac);
-        put_text(vif, "bridge", v->bridge);
-        put_text(vif, "model", v->model);
-        (void)json_array_append_new(list, vif);
+        (void)json_array_append_new(list, xen_vif_pack(&spec->vifs[i]));
     }
     return list;
 }
@@ -187,42 +196,57 @@ json_t *xen_spec_pack(const struct hv_spec *spec)
     return to;
 }
 
-static int unpack_disks(const json_t *list, struct hv_spec *ret, struct err *e)
+int xen_disk_unpack(const json_t *from, struct hv_disk *ret, struct err *e)
 {
-    if (!json_is_array(list) || json_array_size(list) > LIMIT_DISKS) {
-        return err_set(e, ERR_MALFORMED, "\"disks\" is no list, or too long");
-    }
-    ret->n_disks = (uint32_t)json_array_size(list);
-    for (uint32_t i = 0; i < ret->n_disks; i++) {
-        const json_t *from = json_array_get(list, i);
-        struct hv_disk *d = &ret->disks[i];
-        if (get_text(from, "path", d->path, sizeof d->path, e) != 0 ||
-            get_text(from, "device", d->device, sizeof d->device, e) != 0 ||
-            get_text(from, "format", d->format, sizeof d->format, e) != 0) {
-            return e->code;
-        }
-        d->readonly = get_flag(from, "readonly");
-        d->cdrom = get_flag(from, "cdrom");
+    *ret =
+        (struct hv_disk){.readonly = get_flag(from, "readonly"), .cdrom = get_flag(from, "cdrom")};
+    if (get_text(from, "path", ret->path, sizeof ret->path, e) != 0 ||
+        get_text(from, "device", ret->device, sizeof ret->device, e) != 0 ||
+        get_text(from, "format", ret->format, sizeof ret->format, e) != 0) {
+        return e->code;
     }
     return 0;
 }
 
+int xen_vif_unpack(const json_t *from, struct hv_vif *ret, struct err *e)
+{
+    *ret = (struct hv_vif){0};
+    if (get_text(from, "mac", ret->mac, sizeof ret->mac, e) != 0 ||
+        get_text(from, "bridge", ret->bridge, sizeof ret->bridge, e) != 0 ||
+        get_text(from, "model", ret->model, sizeof ret->model, e) != 0 ||
+        get_u32(from, "slot", &ret->slot, e) != 0) {
+        return e->code;
+    }
+    if (ret->slot > LIMIT_VIFS) {
+        return err_set(e, ERR_MALFORMED, "a card in slot %u of %u", ret->slot, LIMIT_VIFS);
+    }
+    return 0;
+}
+
+static int unpack_disks(const json_t *list, struct hv_spec *ret, struct err *e)
+{
+    int rc = 0;
+    if (!json_is_array(list) || json_array_size(list) > LIMIT_DISKS) {
+        return err_set(e, ERR_MALFORMED, "\"disks\" is no list, or too long");
+    }
+    ret->n_disks = (uint32_t)json_array_size(list);
+    for (uint32_t i = 0; i < ret->n_disks && rc == 0; i++) {
+        rc = xen_disk_unpack(json_array_get(list, i), &ret->disks[i], e);
+    }
+    return rc;
+}
+
 static int unpack_vifs(const json_t *list, struct hv_spec *ret, struct err *e)
 {
+    int rc = 0;
     if (!json_is_array(list) || json_array_size(list) > LIMIT_VIFS) {
         return err_set(e, ERR_MALFORMED, "\"vifs\" is no list, or too long");
     }
     ret->n_vifs = (uint32_t)json_array_size(list);
-    for (uint32_t i = 0; i < ret->n_vifs; i++) {
-        const json_t *from = json_array_get(list, i);
-        struct hv_vif *v = &ret->vifs[i];
-        if (get_text(from, "mac", v->mac, sizeof v->mac, e) != 0 ||
-            get_text(from, "bridge", v->bridge, sizeof v->bridge, e) != 0 ||
-            get_text(from, "model", v->model, sizeof v->model, e) != 0) {
-            return e->code;
-        }
+    for (uint32_t i = 0; i < ret->n_vifs && rc == 0; i++) {
+        rc = xen_vif_unpack(json_array_get(list, i), &ret->vifs[i], e);
     }
-    return 0;
+    return rc;
 }
 
 int xen_spec_unpack(const json_t *from, struct hv_spec *ret, struct err *e)

@@ -35,6 +35,12 @@ int xen_op_parse(const char *name);
 json_t *xen_spec_pack(const struct hv_spec *spec);
 int xen_spec_unpack(const json_t *from, struct hv_spec *ret, struct err *e);
 
+/* One device of it, the same way. */
+json_t *xen_disk_pack(const struct hv_disk *disk);
+int xen_disk_unpack(const json_t *from, struct hv_disk *ret, struct err *e);
+json_t *xen_vif_pack(const struct hv_vif *vif);
+int xen_vif_unpack(const json_t *from, struct hv_vif *ret, struct err *e);
+
 /* "uuid" and "epoch" of an object: into it, and out of it (0 or ERR_MALFORMED). */
 void xen_key_pack(json_t *to, const struct hv_key *key);
 int xen_key_unpack(const json_t *from, struct hv_key *ret, struct err *e);

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Three emulated machines, each a real Xen whose control domain runs the daemon with driver xen: the
 # drivers' suite inside one; then a pool of them, with a paravirtual and a PVH guest on storage that all
-# share. They move, live and stopped; a daemon is killed and finds its guest again; machines with a
-# protected guest are cut off, hang and lose their power, and it runs elsewhere, never twice. Beside that
-# xl's own save and restore of such a guest.
+# share. They move, live and stopped; a disk comes and goes; a daemon is killed and finds its guest
+# again; machines with a protected guest are cut off, hang and lose their power, and it runs elsewhere,
+# never twice. Beside that xl's own save and restore of such a guest.
 # shellcheck source=chaos-tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -118,6 +118,37 @@ move() {
 move pvh h3 --live
 move pv h2
 eventually 20 "nothing of it is left on h1" has_no_domain h1 pv
+
+# --- a disk comes and goes --------------------------------------------------------------------------
+
+# block_state HOST GUEST: of its second disk, as Xen's own tools say: 4 is that the guest uses it.
+block_state() { machine_sh "$1" "xl block-list $2" | awk 'NR > 1 && $1 == 51728 {print $4}'; }
+uses_disk() { [[ $(block_state "$1" "$2") == 4 ]]; }
+has_no_disk() { [[ -z $(block_state "$1" "$2") ]]; }
+
+truncate -s 1M "$LAB_DIR/repo/more.img"
+begin=$(now_ms)
+on_pool guest block-attach pv lab:more.img xvdb >/dev/null
+timed "disk attached" "$begin"
+eventually 20 "the guest uses it" uses_disk h2 pv
+move pv h3
+eventually 20 "it uses it there as well" uses_disk h3 pv
+# A guest that stands still cannot let go; it does when it runs again, and the pool is told then.
+on_pool guest pause pv >/dev/null
+refused 5 "let go" on_pool guest block-detach pv xvdb
+check "it has not lost it" uses_disk h3 pv
+on_pool guest unpause pv >/dev/null
+begin=$(now_ms)
+eventually 30 "the disk is detached" on_pool guest block-detach pv xvdb
+timed "detached" "$begin"
+check "it has let go of it" has_no_disk h3 pv
+no_loop() { [[ -z $(machine_sh h3 "losetup -j $LAB_DIR/repo/more.img") ]]; }
+eventually 5 "the loop device is gone" no_loop
+expect_beating pv
+on_pool guest block-attach pvh lab:more.img xvdb >/dev/null
+on_pool guest block-detach pvh xvdb --force >/dev/null
+check "with force it is taken" has_no_disk "$(guest_field pvh host)" pvh
+expect_beating pvh
 
 # --- the worst days of a protected guest ------------------------------------------------------------
 

@@ -64,6 +64,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_program_is_killed_and_comes_back, world_setup,
                                         world_teardown),
     };
-    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES | CONF_SAVES);
+    int failed = run_conformance(argc, argv, CONF_LIFE | CONF_MOVES | CONF_SAVES | CONF_DEVICES);
     return failed + cmocka_run_group_tests_name("xen", tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ static void make_largest(struct hv_spec *s)
         fill(s->vifs[i].mac, sizeof s->vifs[i].mac, 'a');
         fill(s->vifs[i].bridge, sizeof s->vifs[i].bridge, 'b');
         fill(s->vifs[i].model, sizeof s->vifs[i].model, 'm');
+        s->vifs[i].slot = LIMIT_VIFS - i;
     }
 }
 

@@ -121,12 +121,10 @@ static void make_build(const struct dom *d, libxl_domain_build_info *b)
     }
 }
 
-static int
-make_disk(struct dom *d, const struct hv_disk *from, libxl_device_disk *to, struct err *e)
+int config_disk(struct dom *d, const struct hv_disk *from, libxl_device_disk *to, struct err *e)
 {
     char device[LIMIT_PATH + 1];
     bool raw = from->format[0] == '\0' || strcmp(from->format, "raw") == 0;
-    libxl_device_disk_init(to);
     to->vdev = mem_strdup(from->device);
     to->readwrite = !from->readonly && !from->cdrom;
     to->removable = 1; /* It may be detached while the guest runs. */
@@ -159,7 +157,8 @@ static int make_disks(struct dom *d, libxl_domain_config *c, struct err *e)
     c->disks = mem_new(d->spec.n_disks + 1, sizeof *c->disks);
     for (uint32_t i = 0; i < d->spec.n_disks && rc == 0; i++) {
         c->num_disks++;
-        rc = make_disk(d, &d->spec.disks[i], &c->disks[i], e);
+        libxl_device_disk_init(&c->disks[i]);
+        rc = config_disk(d, &d->spec.disks[i], &c->disks[i], e);
     }
     return rc;
 }
@@ -172,9 +171,11 @@ static void put_mac(const char *from, libxl_mac to)
     }
 }
 
-static void make_nic(const struct hv_spec *s, const struct hv_vif *from, libxl_device_nic *to)
+void config_nic(const struct hv_spec *s, const struct hv_vif *from, libxl_device_nic *to)
 {
-    libxl_device_nic_init(to);
+    if (from->slot > 0) { /* The guest knows its card by this number, also after a move. */
+        to->devid = (libxl_devid)from->slot - 1;
+    }
     to->bridge = text(from->bridge);
     to->nictype = LIBXL_NIC_TYPE_VIF;
     if (config_type(s) == LIBXL_DOMAIN_TYPE_HVM) {
@@ -192,7 +193,8 @@ static void make_nics(const struct dom *d, libxl_domain_config *c)
     for (uint32_t i = 0; i < d->spec.n_vifs; i++) {
         /* Connected to nothing: a backend without a bridge would fail. */
         if (d->spec.vifs[i].bridge[0] != '\0') {
-            make_nic(&d->spec, &d->spec.vifs[i], &c->nics[c->num_nics++]);
+            libxl_device_nic_init(&c->nics[c->num_nics]);
+            config_nic(&d->spec, &d->spec.vifs[i], &c->nics[c->num_nics++]);
         }
     }
 }

@@ -541,8 +541,8 @@ static void on_copy(struct dom *d, enum hv_op op, const json_t *msg, uint64_t id
             answer(d->w, id, &e, NULL);
         }
         return;
-    case HV_ATTACH:
-    case HV_DETACH:
+    case HV_ATTACH: device_attach(d, msg, id); return;
+    case HV_DETACH: device_detach(d, msg, id); return;
     case HV_START:
     case HV_INCOMING_START: return; /* The driver does not ask. */
     }

@@ -8,6 +8,7 @@
  *     dom.c       the life of one copy
  *     config.c    a spec as libxl wants it
  *     disk.c      files as block devices
+ *     device.c    disks and cards that come and go
  *     store.c     what is kept of a copy in xenstore and in the run directory
  *     adopt.c     what is here when the program starts
  *     move.c, move_send.c, move_receive.c, relay.c   migrations: the protocol, the bytes
@@ -28,6 +29,7 @@
 
 struct dom;
 struct move;
+struct device_work;
 
 struct worker {
     uv_loop_t loop;
@@ -69,6 +71,7 @@ struct dom {
     enum hv_exit why;    /* Its end, once that is known. */
     char detail[LIMIT_DETAIL + 1];
     struct move *move;
+    struct device_work *device; /* That is coming or going; NULL: none is. */
 };
 
 /* ---- main.c ---- */
@@ -132,6 +135,9 @@ void dom_dead(struct worker *w, uint32_t domid);
 
 libxl_domain_type config_type(const struct hv_spec *spec);
 int config_make(struct dom *d, libxl_domain_config *ret, struct err *e);
+/* One device, into an initialised struct. A disk of a file is attached as disk_attach() does. */
+int config_disk(struct dom *d, const struct hv_disk *from, libxl_device_disk *to, struct err *e);
+void config_nic(const struct hv_spec *s, const struct hv_vif *from, libxl_device_nic *to);
 
 /* ---- disk.c ---- */
 
@@ -143,6 +149,12 @@ int disk_attach(struct dom *d,
                 size_t size,
                 struct err *e);
 void disks_let_go(struct dom *d);
+
+/* ---- device.c ---- */
+
+/* Requests "attach" and "detach": answered when the guest has the device, or has let go of it. */
+void device_attach(struct dom *d, const json_t *msg, uint64_t id);
+void device_detach(struct dom *d, const json_t *msg, uint64_t id);
 
 /* ---- store.c ---- */
 

@@ -20,16 +20,22 @@ static struct hv_disk a_disk(const struct world *w, const char *device)
     return d;
 }
 
+/* A guest that may not let go is waited for so long. */
+static uint32_t wait_ms(enum hv_op op)
+{
+    return op == HV_DETACH ? 700 : 0;
+}
+
 static int
 disk_op(struct world *w, enum hv_op op, const struct hv_key *key, const struct hv_disk *d)
 {
-    struct hv_req req = {.op = op, .key = *key, .disk = d, .deadline_ms = 700};
+    struct hv_req req = {.op = op, .key = *key, .disk = d, .deadline_ms = wait_ms(op)};
     return run_op(w, &w->a, &req);
 }
 
 static int card_op(struct world *w, enum hv_op op, const struct hv_key *key, const struct hv_vif *v)
 {
-    struct hv_req req = {.op = op, .key = *key, .vif = v, .deadline_ms = 700};
+    struct hv_req req = {.op = op, .key = *key, .vif = v, .deadline_ms = wait_ms(op)};
     return run_op(w, &w->a, &req);
 }
 
