@@ -41,9 +41,10 @@ static void again(const char *what)
             struct proc_status s;
             if (proc_look(&members[i], &s)) {
                 print_error("%s: id %" PRIu64 " leader %" PRIu64 " term %" PRIu64 " commit %" PRIu64
-                            " applied %" PRIu64 " last %" PRIu64 " blank %d failed %d\n",
+                            " applied %" PRIu64 " last %" PRIu64 " snapshot %" PRIu64
+                            " blank %d failed %d full %d\n",
                             members[i].name, s.raft_id, s.leader, s.term, s.commit, s.applied,
-                            s.last, s.blank, s.failed);
+                            s.last, s.snapshot, s.blank, s.failed, s.disk_full);
             } else {
                 print_error("%s: dead\n", members[i].name);
             }
@@ -54,10 +55,10 @@ static void again(const char *what)
     (void)nanosleep(&t, NULL);
 }
 
-static struct proc *leader(void)
+/* Whoever asks for it in a loop of its own has the patience of that loop. */
+static struct proc *leader_now(void)
 {
     struct proc_status s;
-    patience();
     for (;;) {
         for (int i = 0; i < N; i++) {
             if (proc_look(&members[i], &s) && s.leading && !s.failed) {
@@ -68,20 +69,20 @@ static struct proc *leader(void)
     }
 }
 
-/* Ask whoever leads until it agrees. */
-static void ask_leader(const char *line)
+static struct proc *leader(void)
 {
     patience();
-    while (proc_ask(leader(), "%s", line) != 0) {
-        again(line);
-    }
+    return leader_now();
 }
 
-static void wait_role(uint64_t raft_id, int role)
+/* Ask whoever leads for a change of the members until it is made. One that was told of a failure
+ * may have been made nevertheless. */
+static void ask_until_role(const char *line, uint64_t raft_id, int role)
 {
     patience();
-    while (proc_role(leader(), raft_id) != role) {
-        again("the role is taken");
+    while (proc_role(leader_now(), raft_id) != role) {
+        (void)proc_ask(leader_now(), "%s", line);
+        again(line);
     }
 }
 
@@ -90,13 +91,13 @@ static void add(struct proc *m, uint64_t raft_id)
     char line[128];
     (void)snprintf(line, sizeof line, "add %" PRIu64 " %s", raft_id, m->address);
     patience();
-    while (proc_role(leader(), raft_id) < 0) {
-        (void)proc_ask(leader(), "%s", line);
+    while (proc_role(leader_now(), raft_id) < 0) {
+        (void)proc_ask(leader_now(), "%s", line);
         again("a member is added");
     }
     (void)snprintf(line, sizeof line, "role %" PRIu64 " %d", raft_id, RAFTLOG_VOTER);
-    while (proc_role(leader(), raft_id) != RAFTLOG_VOTER) {
-        (void)proc_ask(leader(), "%s", line);
+    while (proc_role(leader_now(), raft_id) != RAFTLOG_VOTER) {
+        (void)proc_ask(leader_now(), "%s", line);
         again("a member is promoted");
     }
 }
@@ -288,11 +289,11 @@ static void leadership_is_handed_over_without_an_election(void **state)
         (void)snprintf(line, sizeof line, "transfer %" PRIu64, id);
         patience();
         for (;;) {
-            assert_true(proc_look(leader(), &s));
+            assert_true(proc_look(leader_now(), &s));
             if (s.raft_id == id) {
                 break;
             }
-            (void)proc_ask(leader(), "%s", line);
+            (void)proc_ask(leader_now(), "%s", line);
             again("leadership is handed over");
         }
         (void)load(leader(), 5, 1);
@@ -313,9 +314,8 @@ static void a_leader_that_closes_hands_over_first(void **state)
 static void set_role(uint64_t raft_id, enum raftlog_role role)
 {
     char line[64];
-    (void)snprintf(line, sizeof line, "role %" PRIu64 " %d", raft_id, role);
-    ask_leader(line);
-    wait_role(raft_id, (int)role);
+    (void)snprintf(line, sizeof line, "role %" PRIu64 " %d", raft_id, (int)role);
+    ask_until_role(line, raft_id, (int)role);
 }
 
 /* It leads as soon as it starts, before there is anybody whom it could tell. */
@@ -398,8 +398,7 @@ static void a_damaged_directory_is_set_aside(void **state)
     (void)snprintf(line, sizeof line, "%s.refused-1", m->dir);
     assert_int_equal(stat(line, &st), 0);
     (void)snprintf(line, sizeof line, "remove %" PRIu64, old);
-    ask_leader(line);
-    wait_role(old, -1);
+    ask_until_role(line, old, -1);
     add(m, 10);
     wait_equal(0);
 }
@@ -433,8 +432,7 @@ static void a_directory_put_back_from_a_backup_is_refused(void **state)
     assert_true(proc_look(m, &s));
     assert_true(s.refused && s.blank);
     (void)snprintf(line, sizeof line, "remove %" PRIu64, old);
-    ask_leader(line);
-    wait_role(old, -1);
+    ask_until_role(line, old, -1);
     add(m, 11);
     wait_equal(0);
 }
@@ -469,8 +467,8 @@ static void a_leader_whose_disk_is_full_gives_way(void **state)
     assert_true(proc_look(m, &s));
     (void)snprintf(line, sizeof line, "transfer %" PRIu64, s.raft_id);
     patience();
-    while (leader() != m) {
-        (void)proc_ask(leader(), "%s", line);
+    while (leader_now() != m) {
+        (void)proc_ask(leader_now(), "%s", line);
         again("leadership is where the test wants it");
     }
     fill_disk(filler);
