@@ -362,6 +362,43 @@ static void a_snapshot_that_did_not_arrive_is_sent_again_soon(void **state)
     assert_in_range(filled_after_ms(&o), 0, 3000);
 }
 
+static bool a_snapshot_was_sent(struct sim *sim)
+{
+    return sim->sends > 0;
+}
+
+/* It dies in the middle, and the leader has a newer snapshot when it comes back: the core waits for
+ * an answer to the older one. */
+static void a_member_that_dies_while_it_is_filled_is_filled_soon_after(void **state)
+{
+    struct sim_options o = {
+        .seed = 1, .hosts = 3, .quiet_clients = true, .small_snapshots = true, .install_ms = 30000};
+
+    (void)state;
+    o.broken_sends = 1;
+    struct sim *sim = sim_new(&o);
+    assert_true(sim_until(sim, script_has_leader, 3000 * MS));
+    sim_pass(sim, 200 * MS);
+    slot_0_leads(sim);
+    for (int round = 0; round < 2; round++) {
+        sim_host_crash(&sim->hosts[2]);
+        for (int i = 0; i < 100; i++) {
+            assert_int_equal(script_propose(&sim->hosts[0], 1000), 0);
+        }
+        sim_pass(sim, 200 * MS);
+        if (round == 0) {
+            sim_host_start(&sim->hosts[2]);
+            assert_true(sim_until(sim, a_snapshot_was_sent, 3000 * MS));
+        }
+    }
+    uint64_t begin = sim_ms(sim);
+    sim_host_start(&sim->hosts[2]);
+    assert_true(sim_until(sim, sim_check_equal, 60000 * MS));
+    assert_in_range(sim_ms(sim) - begin, 0, 2000);
+    assert_false(sim->failed);
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_removed_member_learns_it_from_a_follower),
         cmocka_unit_test(changes_are_refused_for_the_right_reason),
         cmocka_unit_test(a_snapshot_that_did_not_arrive_is_sent_again_soon),
+        cmocka_unit_test(a_member_that_dies_while_it_is_filled_is_filled_soon_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
